@@ -1,0 +1,84 @@
+/** Operating errors: what happened, where, and what to do, under a stable code. docs/ERRORS.md is generated from this table. */
+
+/** Every code Millrace can end or answer with, and what a person should do about it. */
+export const errorCodes = {
+  CONFIG_INVALID: { retryable: false, remedy: 'Mend the file and path that the message names, then start again.' },
+  PORT_TAKEN: { retryable: false, remedy: 'Choose another port with --port, or stop the program that holds it.' },
+  DATA_UNWRITABLE: { retryable: false, remedy: 'Give a folder this user may write, with --data.' },
+  DATA_LOCKED: {
+    retryable: false,
+    remedy: 'Stop the other process that uses this data folder, or choose another with --data.',
+  },
+  DATA_FOREIGN: {
+    retryable: false,
+    remedy: 'The folder was made by another version or another program; choose another with --data.',
+  },
+  DATA_FULL: { retryable: false, remedy: 'Free space on the disk of the data folder, then start again.' },
+  TOPIC_UNKNOWN: { retryable: false, remedy: 'See `millrace topology` for the topics there are.' },
+  TOPIC_MISMATCH: {
+    retryable: false,
+    remedy: 'The topic has another partition count; see docs/ARCHITECTURE.md on growing partitions.',
+  },
+  OFFSET_OUT_OF_RANGE: {
+    retryable: false,
+    remedy: 'Retention passed this reader; restore its store from the changelog, or start it from the earliest offset.',
+  },
+  SCHEMA_UNKNOWN: {
+    retryable: true,
+    remedy: 'The schema id is not in the registry; check that the record was written by this deployment.',
+  },
+  SCHEMA_INVALID: { retryable: false, remedy: 'The value does not satisfy its schema; this is a bug in the writer.' },
+  SCHEMA_INCOMPATIBLE: {
+    retryable: false,
+    remedy:
+      'This version cannot read what an earlier one wrote; run the version that wrote it, or start from a new data folder.',
+  },
+  DEFINITION_MISSING: {
+    retryable: true,
+    remedy: 'A marker names definitions whose body is not in the topic yet; apply the workspace again.',
+  },
+  RECORD_TOO_LARGE: { retryable: false, remedy: 'No record or stored value may exceed 256 KiB.' },
+  CONTROL_FAILED: {
+    retryable: false,
+    remedy: 'A control record could not be processed; this is a bug, please report it with the log.',
+  },
+  TOO_MANY_DEAD: {
+    retryable: false,
+    remedy: 'Look at the dead-letter topic of the stage: `millrace dump <stage>.dead`.',
+  },
+  FENCED: { retryable: false, remedy: 'A newer owner has taken the task; this one stops.' },
+  COMMIT_UNKNOWN: {
+    retryable: true,
+    remedy: 'The outcome of a commit is unknown; the task restores and learns it from the changelog.',
+  },
+  NOT_FOUND: { retryable: false, remedy: 'Check the id or the namespace:value.' },
+  INPUT_INVALID: { retryable: false, remedy: 'Mend the input at the place the message names.' },
+} as const
+
+export type ErrorCode = keyof typeof errorCodes
+
+export type ErrorPlace = { task?: string; topic?: string; partition?: number; offset?: number }
+
+/** An operating error. Its message is one clear sentence a person can act on. */
+export class MillraceError extends Error {
+  override readonly name = 'MillraceError'
+  readonly code: ErrorCode
+  readonly retryable: boolean
+  readonly place: ErrorPlace
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; place?: ErrorPlace } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.retryable = errorCodes[code].retryable
+    this.place = options.place ?? {}
+  }
+}
+
+/** A belief that did not hold: a bug. In an operator it dead-letters the record; in the runtime it crashes the task. */
+export class InvariantError extends Error {
+  override readonly name = 'InvariantError'
+}
+
+export function invariant(condition: unknown, believed: string): asserts condition {
+  if (!condition) throw new InvariantError(`broken invariant: ${believed}`)
+}
