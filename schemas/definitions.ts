@@ -96,8 +96,11 @@ export type TraitSource =
   | { readonly kind: 'sum'; readonly match: EventMatch; readonly value: readonly ValuePath[] }
   /** Distinct values of matching events, at most `max` (the smallest by text are kept). */
   | { readonly kind: 'union'; readonly match: EventMatch; readonly value: readonly ValuePath[]; readonly max: number }
-  /** Matching events: all of them (windowMs null) or those with time in (now - windowMs, now]; a windowed count stops at 512. */
+  /** Matching events: all of them (windowMs null) or those with time in (now - windowMs, now]; a windowed count stops at windowedCountMax. */
   | { readonly kind: 'count'; readonly match: EventMatch; readonly windowMs: number | null }
+
+/** Where a windowed count of a trait stops. */
+export const windowedCountMax = 512
 
 // --- segments ---
 

@@ -732,6 +732,24 @@ export type Activation = {
 
 export type ActivationOp = 'add' | 'update' | 'remove' | 'rekey'
 
+/** How far a connector is in a partition of its topic. Topic connectors.positions, compacted, key <destinationId>/<partition>. */
+export type ConnectorPosition = {
+  /** the next offset to deliver */
+  readonly offset: number
+  /** records delivered before it, each counted once */
+  readonly delivered: number
+  /** records before it that the destination refused */
+  readonly dead: number
+}
+
+/** How far a history has been fed into events.raw. Topic feeds.positions, compacted, key is the feed's id. */
+export type FeedPosition = {
+  /** items of the history that are in the log */
+  readonly items: number
+  /** the history is in whole, and the far tick after it */
+  readonly ended: boolean
+}
+
 /** What a merged profile owned, on its way to the survivor; may come in parts. Topic events.identified, kind handover, key tenant/profileId of the survivor. */
 export type Handover = {
   readonly tenant: string
@@ -784,6 +802,8 @@ export type Schemas = {
   readonly Sent: Sent
   readonly ActivationState: ActivationState
   readonly Activation: Activation
+  readonly ConnectorPosition: ConnectorPosition
+  readonly FeedPosition: FeedPosition
   readonly Handover: Handover
 }
 

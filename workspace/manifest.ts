@@ -1,0 +1,85 @@
+/** A workspace as records of the topic `definitions`, and `Definitions` made of such records again. */
+import { invariant, MillraceError } from '../runtime/errors.ts'
+import type { Definition, DefinitionKind } from '../schemas/avro/types.ts'
+import type { Definitions } from '../schemas/definitions.ts'
+import { byText, canonicalJson, sha256Hex } from './canonical.ts'
+import type { Workspace } from './workspace.ts'
+
+/** The records of one version; `hash` is the manifest's, and names the version's content. */
+export type Manifest = { readonly hash: string; readonly records: readonly Definition[] }
+
+/** What a manifest says of each definition, in order of kind and id. */
+type Listed = { readonly kind: DefinitionKind; readonly id: string; readonly hash: string }
+
+const bodyBytesMax = 200_000
+
+/**
+ * One record a definition, and last the manifest that lists them. A workspace with the same content has the same
+ * hashes, whatever the version, the actor, the layout of its files and the order within them. CONFIG_INVALID when
+ * a definition is too large to travel.
+ */
+export function manifestOf(workspace: Workspace, { version = 1, actor = 'workspace' } = {}): Manifest {
+  const recordOf = (kind: DefinitionKind, id: string, body: string): Definition => {
+    const bytes = Buffer.byteLength(body)
+    if (bytes > bodyBytesMax) {
+      throw new MillraceError(
+        'CONFIG_INVALID',
+        `the ${kind} ${id} takes ${bytes} bytes; at most ${bodyBytesMax} are allowed`,
+      )
+    }
+    return { tenant: workspace.tenant, hash: sha256Hex(`${kind}\n${id}\n${body}`), kind, id, body, version, actor }
+  }
+  const definitions = [
+    ...[...workspace.schemas].map(([key, text]) => recordOf('schema', key, text)),
+    recordOf('identity', 'identity', canonicalJson(workspace.identity)),
+    recordOf('consent', 'consent', canonicalJson(workspace.consent)),
+    ...workspace.traits.map((trait) => recordOf('trait', trait.id, canonicalJson(trait))),
+    ...workspace.segments.map((segment) => recordOf('segment', segment.id, canonicalJson(segment))),
+    ...workspace.destinations.map((destination) => recordOf('destination', destination.id, canonicalJson(destination))),
+  ].sort((a, b) => byText(a.kind, b.kind) || byText(a.id, b.id))
+  const listed = definitions.map(({ kind, id, hash }): Listed => ({ kind, id, hash }))
+  const manifest = recordOf('manifest', workspace.tenant, canonicalJson(listed))
+  return { hash: manifest.hash, records: [...definitions, manifest] }
+}
+
+/**
+ * The definitions of the manifest among the records: of the one with that hash, or of the only one. Other records may
+ * stand among them, in any order. DEFINITION_MISSING when a body, or the manifest, is not there.
+ */
+export function definitionsFrom(records: Iterable<Definition>, tenantKey: Uint8Array, hash?: string): Definitions {
+  const byHash = new Map<string, Definition>()
+  let manifest: Definition | undefined
+  for (const record of records) {
+    byHash.set(record.hash, record)
+    if (record.kind !== 'manifest' || (hash !== undefined && record.hash !== hash)) continue
+    invariant(!manifest || manifest.hash === record.hash, 'a manifest is named where there are several')
+    manifest = record
+  }
+  if (!manifest)
+    throw new MillraceError('DEFINITION_MISSING', `there is no manifest${hash === undefined ? '' : ` ${hash}`}`)
+  const { tenant, version } = manifest
+  const listed = JSON.parse(manifest.body) as readonly Listed[]
+  const bodies = listed.map(({ kind, id, hash }) => {
+    const record = byHash.get(hash)
+    if (!record)
+      throw new MillraceError('DEFINITION_MISSING', `the ${kind} ${id} (${hash}) of tenant ${tenant} is not there`)
+    return record
+  })
+  const of = <Kind extends DefinitionKind>(kind: Kind) => bodies.filter((record) => record.kind === kind)
+  const parsed = <T>(kind: DefinitionKind) => of(kind).map(({ body }) => JSON.parse(body) as T)
+  const [identity] = parsed<Definitions['identity']>('identity')
+  const [consent] = parsed<Definitions['consent']>('consent')
+  invariant(identity && consent, 'a manifest lists identity and consent')
+  return {
+    tenant,
+    version,
+    hash: manifest.hash,
+    tenantKey,
+    schemas: new Map(of('schema').map(({ id, body }) => [id, body])),
+    identity,
+    traits: parsed('trait'),
+    segments: parsed('segment'),
+    destinations: parsed('destination'),
+    consent,
+  }
+}
