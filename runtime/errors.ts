@@ -51,6 +51,10 @@ export const errorCodes = {
     retryable: true,
     remedy: 'The outcome of a commit is unknown; the task restores and learns it from the changelog.',
   },
+  DELIVERY_FAILED: {
+    retryable: true,
+    remedy: 'Nothing is lost: the connector keeps its place. Mend the destination or its settings as the message says.',
+  },
   NOT_FOUND: { retryable: false, remedy: 'Check the id or the namespace:value.' },
   INPUT_INVALID: { retryable: false, remedy: 'Mend the input at the place the message names.' },
 } as const

@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Random } from '../../runtime/random.ts'
-import { Timeline } from './timeline.ts'
+import { Random } from './random.ts'
 
 describe('random numbers', () => {
   test('a seed gives one stream, and any part of the seed changes it', () => {
@@ -49,23 +48,4 @@ describe('random numbers', () => {
     expect(draws.filter((index) => index < 10).length).toBeGreaterThan(2_000)
     expect(draws.filter((index) => index >= 500).length).toBeGreaterThan(500)
   })
-})
-
-test('a timeline is a stable sort by time, however adding and taking mix', () => {
-  fc.assert(
-    fc.property(fc.array(fc.option(fc.integer({ min: 0, max: 20 }), { nil: null })), (moves) => {
-      const timeline = new Timeline<{ atMs: number; order: number }>()
-      let waiting: { atMs: number; order: number }[] = []
-      moves.forEach((atMs, order) => {
-        if (atMs !== null) {
-          timeline.add(atMs, { atMs, order })
-          waiting = [...waiting, { atMs, order }].sort((a, b) => a.atMs - b.atMs || a.order - b.order)
-          return
-        }
-        expect(timeline.nextAtMs).toBe(waiting[0]?.atMs ?? Number.POSITIVE_INFINITY)
-        expect(timeline.take()).toEqual(waiting.shift())
-      })
-      expect(timeline.size).toBe(waiting.length)
-    }),
-  )
 })

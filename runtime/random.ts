@@ -73,7 +73,7 @@ export class Random {
   }
 }
 
-const byte = Array.from({ length: 256 }, (_, value) => value.toString(16).padStart(2, '0'))
+const byte: readonly string[] = Array.from({ length: 256 }, (_, value) => value.toString(16).padStart(2, '0'))
 
 /** FNV-1a with a finisher, so that seeds which differ in one character share nothing. */
 function hash(text: string, basis: number): number {

@@ -85,6 +85,9 @@ export class Task {
   readonly #timers: TimerIndex
   readonly #definitions = new Map<string, DefinitionsHead>()
   readonly #writer: TaskWriter
+  /** As of the last commit. */
+  #committed: Progress
+  /** As of the record being processed. */
   #progress: Progress
   /** Records of the batch for others, in order; the last of a key wins on compacted topics. */
   #outputs: AddressedRecord[] = []
@@ -101,7 +104,8 @@ export class Task {
     this.#rows = new Rows(parts.store, parts.stage.stateful, parts.codec, parts.limits.cachedRowsMax)
     this.#timers = new TimerIndex(parts.store)
     this.#writer = writer
-    this.#progress = progress
+    this.#committed = progress
+    this.#progress = progress.clone()
   }
 
   /** Fences the former owner, brings the store up to the changelog, and continues from the checkpoint. */
@@ -116,23 +120,24 @@ export class Task {
     return task
   }
 
+  /** The next offset of the inbox to process; all before it is committed. */
   get inputOffset(): number {
-    return this.#progress.inputOffset
+    return this.#committed.inputOffset
   }
 
   get watermarkMs(): number {
     return this.#watermark()
   }
 
-  /** What was counted, committed work only between steps. */
+  /** What was counted, by name, in committed work. */
   get counters(): ReadonlyMap<string, number> {
-    return this.#progress.counters
+    return this.#committed.counters
   }
 
   /** Processes one batch and commits it. Answers how many records it took; 0 when there is nothing to do. */
   async step(recordsMax: number = this.#parts.limits.recordsMax): Promise<number> {
     const { log, stage, partition, limits } = this.#parts
-    const before = this.#progress.clone()
+    const before = this.#committed
     const fetched = await log.fetch(stage.inbox.name, partition, before.inputOffset, {
       maxRecords: this.#careful > 0 ? 1 : recordsMax,
       maxBytes: limits.bytesMax,
@@ -153,7 +158,7 @@ export class Task {
     } catch (error) {
       if (!isTooLarge(error) || this.#careful > 0) throw error
       // Some row or compacted record outgrew its bound: find the record that did it, and dead-letter that one.
-      this.#rewind(before)
+      this.#rewind()
       this.#careful = batch.length
       return this.step(recordsMax)
     }
@@ -505,6 +510,7 @@ export class Task {
     changelog.push({ topic, partition, kind: 'checkpoint', key: checkpointKey, value: checkpoint, timestampMs })
     const outputs = this.#outputs
     const offsets = await this.#writer.commit({ outputs: outputs.concat(changelog) })
+    this.#committed = this.#progress.clone()
     this.#at('committed')
     observer.committed?.(this.name, { records, outputs, changelog: changelog.length })
 
@@ -522,8 +528,8 @@ export class Task {
     this.#at('applied')
   }
 
-  #rewind(before: Progress): void {
-    this.#progress = before
+  #rewind(): void {
+    this.#progress = this.#committed.clone()
     this.#rows.discardChanges()
     this.#timers.reset()
     this.#outputs = []
