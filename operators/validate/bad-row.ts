@@ -1,0 +1,179 @@
+/**
+ * Bad rows: what could not become an event, and why, in Snowplow's formats, so that tools made for those read ours.
+ * https://docs.snowplow.io/docs/fundamentals/failed-events/ and the Apache-2.0 library snowplow-badrows.
+ */
+
+import type { BadRow, Event, RawEvent } from '../../schemas/avro/types.ts'
+import { timestampMsMax, timestampMsMin, timestampText } from '../../schemas/timestamp.ts'
+import { columns } from './columns.ts'
+import type { Draft } from './draft.ts'
+import { type EnrichmentFailure, type ProtocolViolation, reportsMax, type SchemaViolation } from './failure.ts'
+import { processor } from './processor.ts'
+import { snowplow } from './schema-key.ts'
+
+/** Parameters as they came, merged, by name. */
+export type Parameters = Readonly<Record<string, unknown>>
+
+/** A bad row is never larger: it must fit a record. */
+export const badRowBytesMax = 200 * 1024
+
+/** `atMs` of all of these is log time. */
+export function schemaViolations(
+  raw: RawEvent,
+  atMs: number,
+  messages: readonly SchemaViolation[],
+  event: Draft,
+  parameters: Parameters,
+): BadRow {
+  const failure = { timestamp: iso(atMs), messages: messages.slice(0, reportsMax) }
+  return badRow(raw, atMs, kinds.schema, failure, enrichedPayload(raw, event, parameters))
+}
+
+export function enrichmentFailures(
+  raw: RawEvent,
+  atMs: number,
+  messages: readonly EnrichmentFailure[],
+  event: Draft,
+  parameters: Parameters,
+): BadRow {
+  const failure = { timestamp: iso(atMs), messages }
+  return badRow(raw, atMs, kinds.enrichment, failure, enrichedPayload(raw, event, parameters))
+}
+
+/** The payload, or this event of it, breaks the tracker protocol. */
+export function trackerProtocolViolations(raw: RawEvent, atMs: number, messages: readonly ProtocolViolation[]): BadRow {
+  return badRow(raw, atMs, kinds.protocol, protocolFailure(raw, atMs, messages), collectorPayload(raw))
+}
+
+/** The payload came to a place, or in a form, that nothing here reads. */
+export function adapterFailures(raw: RawEvent, atMs: number, messages: readonly ProtocolViolation[]): BadRow {
+  return badRow(raw, atMs, kinds.adapter, protocolFailure(raw, atMs, messages), collectorPayload(raw))
+}
+
+/** A line of a file that is no event at all. */
+export function formatViolation(raw: RawEvent, atMs: number, error: string): BadRow {
+  const failure = { timestamp: iso(atMs), loader: 'ndjson', message: { error } }
+  return badRow(raw, atMs, kinds.format, failure, Buffer.from(raw.body, 'utf8').toString('base64'))
+}
+
+/** Something is larger than we keep. The payload is the head of it. */
+export function sizeViolation(
+  raw: RawEvent,
+  atMs: number,
+  size: { readonly actualBytes: number; readonly maximumBytes: number; readonly expectation: string },
+  head: string,
+): BadRow {
+  const failure = {
+    timestamp: iso(atMs),
+    maximumAllowedSizeBytes: size.maximumBytes,
+    actualSizeBytes: size.actualBytes,
+    expectation: size.expectation,
+  }
+  return badRow(raw, atMs, kinds.size, failure, wellFormed(head))
+}
+
+export function genericError(raw: RawEvent, atMs: number, errors: readonly string[]): BadRow {
+  return badRow(raw, atMs, kinds.generic, { timestamp: iso(atMs), errors }, raw.body)
+}
+
+const kinds = {
+  schema: 'schema_violations/jsonschema/2-0-1',
+  enrichment: 'enrichment_failures/jsonschema/2-0-1',
+  protocol: 'tracker_protocol_violations/jsonschema/1-0-1',
+  adapter: 'adapter_failures/jsonschema/1-0-0',
+  format: 'collector_payload_format_violation/jsonschema/1-0-0',
+  size: 'size_violation/jsonschema/1-0-0',
+  generic: 'generic_error/jsonschema/1-0-0',
+} as const
+
+/** A row that would be too large becomes a size violation that holds the head of it: processor and failure stand first there. */
+function badRow(raw: RawEvent, atMs: number, kind: string, failure: object, payload: unknown): BadRow {
+  const { tenant, payloadId, index } = raw
+  const data = JSON.stringify({ processor, failure, payload })
+  const actualBytes = Buffer.byteLength(data)
+  if (actualBytes > badRowBytesMax) {
+    const expectation = `a bad row (${kind}) of at most ${badRowBytesMax} bytes`
+    return sizeViolation(raw, atMs, { actualBytes, maximumBytes: badRowBytesMax, expectation }, data.slice(0, 10_000))
+  }
+  return { tenant, schema: `iglu:com.snowplowanalytics.snowplow.badrows/${kind}`, data, payloadId, index }
+}
+
+const protocolFailure = (raw: RawEvent, atMs: number, messages: readonly ProtocolViolation[]): object => ({
+  timestamp: iso(atMs),
+  vendor: raw.vendor ?? 'millrace',
+  version: raw.version ?? raw.format,
+  messages: messages.slice(0, reportsMax),
+})
+
+function collectorPayload(raw: RawEvent): object {
+  return {
+    vendor: raw.vendor ?? 'millrace',
+    version: raw.version ?? raw.format,
+    querystring: raw.querystring === null ? [] : [...new URLSearchParams(raw.querystring)].map(nameValue),
+    contentType: raw.contentType,
+    body: raw.body === '' ? null : raw.body,
+    collector: raw.source,
+    encoding: 'UTF-8',
+    hostname: raw.hostname,
+    timestamp: iso(raw.collectorTstampMs),
+    ipAddress: raw.ipAddress,
+    useragent: raw.userAgent,
+    refererUri: raw.refererUri,
+    headers: raw.headers,
+    networkUserId: raw.networkUserId,
+  }
+}
+
+function enrichedPayload(raw: RawEvent, event: Draft, parameters: Parameters): object {
+  return {
+    enriched: enriched(event),
+    raw: {
+      vendor: raw.vendor ?? 'millrace',
+      version: raw.version ?? raw.format,
+      parameters: Object.entries(parameters).map(([name, value]) => nameValue([name, textOf(value)])),
+      contentType: raw.contentType,
+      loaderName: raw.source,
+      encoding: 'UTF-8',
+      hostname: raw.hostname,
+      timestamp: iso(raw.collectorTstampMs),
+      ipAddress: raw.ipAddress,
+      useragent: raw.userAgent,
+      refererUri: raw.refererUri,
+      headers: raw.headers,
+      userId: raw.networkUserId,
+    },
+  }
+}
+
+/** All 131 columns as Snowplow's own bad rows have them: flags as 0 and 1, decimals and self-describing parts as text. */
+function enriched(event: Draft): Readonly<Record<string, unknown>> {
+  const row: Record<string, unknown> = {}
+  for (const { name, type } of columns.values()) {
+    const value = event[name]
+    if (typeof value === 'boolean') row[name] = value ? 1 : 0
+    else if (typeof value === 'number' && type === 'timestamp') row[name] = timestampText(value)
+    else if (name === 'txn_id' && value !== null) row[name] = String(value)
+    else row[name] = value
+  }
+  row['contexts'] = wrapped(snowplow.contexts, event.contexts)
+  row['derived_contexts'] = wrapped(snowplow.contexts, event.derived_contexts)
+  row['unstruct_event'] = event.unstruct_event
+    ? `{"schema":"${snowplow.unstructEvent}","data":${jsonOf(event.unstruct_event)}}`
+    : null
+  return row
+}
+
+const wrapped = (schema: string, entities: Event['contexts']): string | null =>
+  entities.length === 0 ? null : `{"schema":"${schema}","data":[${entities.map(jsonOf).join(',')}]}`
+
+const jsonOf = ({ schema, data }: Event['contexts'][number]): string =>
+  `{"schema":${JSON.stringify(schema)},"data":${data}}`
+
+const nameValue = ([name, value]: readonly [string, string]): object => ({ name, value })
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))
+
+const iso = (ms: number): string => new Date(Math.min(Math.max(ms, timestampMsMin), timestampMsMax)).toISOString()
+
+/** Cutting a text may have left half of a pair. */
+const wellFormed = (text: string): string => text.replace(/[\ud800-\udbff]$/, '')

@@ -1,0 +1,30 @@
+/** Iglu schema keys: `iglu:vendor/name/format/MODEL-REVISION-ADDITION`. */
+
+export type SchemaKey = {
+  readonly uri: string
+  readonly vendor: string
+  readonly name: string
+  readonly format: string
+  readonly version: string
+}
+
+const pattern =
+  /^iglu:([a-zA-Z0-9-_.]{1,128})\/([a-zA-Z0-9-_]{1,128})\/([a-zA-Z0-9-_]{1,128})\/(\d{1,9}-\d{1,9}-\d{1,9})$/
+
+/** Undefined when it is no schema key; a vendor or name of more than 128 characters makes it none. */
+export function schemaKeyOf(uri: string): SchemaKey | undefined {
+  const parts = pattern.exec(uri)
+  if (!parts) return undefined
+  const [, vendor, name, format, version] = parts
+  return { uri, vendor: vendor!, name: name!, format: format!, version: version! }
+}
+
+export const isSchemaKey = (uri: string): boolean => pattern.test(uri)
+
+/** The schemas of Snowplow's own envelopes and shapes. */
+export const snowplow = {
+  atomic: 'iglu:com.snowplowanalytics.snowplow/atomic/jsonschema/1-0-0',
+  payloadData: 'iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4',
+  unstructEvent: 'iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0',
+  contexts: 'iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1',
+} as const

@@ -1,0 +1,152 @@
+/** Self-describing JSON: the envelopes of an event's own data and of its entities, opened and checked against their schemas. */
+import type { SelfDescribing } from '../../schemas/avro/types.ts'
+import { type DataReport, type Findings, invalid, type SchemaError } from './failure.ts'
+import { isObject, parseJson } from './json.ts'
+import type { Schema, SchemaBook } from './schema-book.ts'
+import { isSchemaKey, snowplow } from './schema-key.ts'
+
+/** What is needed to check: the tenant's schemas, and when it was looked (ms). */
+export type Checker = { readonly book: SchemaBook; readonly atMs: number }
+
+/** An instance that satisfies its schema. */
+export type Checked = { readonly schema: Schema; readonly json: SelfDescribing }
+
+/** The event within an `unstruct_event` envelope given as JSON text; null after something was found. */
+export function readUnstruct(field: string, text: string, checker: Checker, findings: Findings): Checked | null {
+  const event = opened(field, text, unstructEvent, findings)
+  return event === undefined ? null : checkInstance(event, checker, findings)
+}
+
+/** The entities within a `contexts` envelope given as JSON text: those that are as they should be. */
+export function readContexts(field: string, text: string, checker: Checker, findings: Findings): Entities {
+  const list = opened(field, text, contexts, findings)
+  return list === undefined ? [] : checkList(list, checker, findings)
+}
+
+/** As `readUnstruct`, of a JSON value, which may come without its envelope. */
+export function checkUnstruct(value: unknown, checker: Checker, findings: Findings): Checked | null {
+  return checkInstance(unwrapped(value, unstructEvent), checker, findings)
+}
+
+/** As `readContexts`, of a JSON value, which may come without its envelope. */
+export function checkContexts(value: unknown, checker: Checker, findings: Findings): Entities {
+  return checkList(unwrapped(value, contexts), checker, findings)
+}
+
+export type Entities = readonly SelfDescribing[]
+
+/** A kind of envelope: any addition of its schema is taken. */
+type Envelope = { readonly prefix: string; readonly criterion: string }
+
+const envelopeOf = (uri: string): Envelope => {
+  const prefix = uri.slice(0, uri.lastIndexOf('-') + 1)
+  return { prefix, criterion: `${prefix}*` }
+}
+const unstructEvent = envelopeOf(snowplow.unstructEvent)
+const contexts = envelopeOf(snowplow.contexts)
+
+/** What is in the envelope; undefined after something was found. */
+function opened(field: string, text: string, { prefix, criterion }: Envelope, findings: Findings): unknown {
+  const parsed = parseJson(text)
+  if (parsed.error !== null) {
+    findings.schema.push({ field, value: text.slice(0, quotedLengthMax), error: parsed.error })
+    return undefined
+  }
+  const instance = instanceOf(parsed.value, findings)
+  if (!instance) return undefined
+  const { uri, data } = instance
+  if (uri.startsWith(prefix)) return data
+  findings.schema.push(
+    isSchemaKey(uri)
+      ? { schemaKey: uri, schemaCriterion: criterion }
+      : { json: shown(parsed.value), error: 'INVALID_IGLUURI' },
+  )
+  return undefined
+}
+
+function unwrapped(value: unknown, { prefix }: Envelope): unknown {
+  if (!isObject(value) || !Object.hasOwn(value, 'schema') || !Object.hasOwn(value, 'data')) return value
+  const uri = value['schema']
+  return typeof uri === 'string' && uri.startsWith(prefix) ? value['data'] : value
+}
+
+function checkList(list: unknown, checker: Checker, findings: Findings): Entities {
+  if (!Array.isArray(list)) {
+    findings.schema.push({ json: shown(list), error: 'INVALID_DATA_PAYLOAD' })
+    return []
+  }
+  const entities: SelfDescribing[] = []
+  for (const item of list) {
+    const checked = checkInstance(item, checker, findings)
+    if (checked) entities.push(checked.json)
+  }
+  return entities
+}
+
+function checkInstance(value: unknown, { book, atMs }: Checker, findings: Findings): Checked | null {
+  const instance = instanceOf(value, findings)
+  if (!instance) return null
+  const { uri, data } = instance
+  const schema = book.find(uri)
+  if (!schema) {
+    findings.schema.push(
+      isSchemaKey(uri) ? { schemaKey: uri, error: notFound(atMs) } : { json: shown(value), error: 'INVALID_IGLUURI' },
+    )
+    return null
+  }
+  if ('issue' in schema) {
+    findings.schema.push({ schemaKey: uri, error: brokenSchema(schema.issue) })
+    return null
+  }
+  let reports: readonly DataReport[]
+  try {
+    reports = schema.check(data)
+  } catch (error) {
+    findings.schema.push({ schemaKey: uri, error: brokenSchema((error as Error).message) })
+    return null
+  }
+  if (reports.length > 0) {
+    findings.schema.push(invalid(uri, reports))
+    return null
+  }
+  return { schema, json: { schema: uri, data: JSON.stringify(data) } }
+}
+
+/** Both parts of {schema, data}; undefined after something was found. */
+function instanceOf(value: unknown, findings: Findings): { readonly uri: string; readonly data: unknown } | undefined {
+  if (!isObject(value) || !Object.hasOwn(value, 'schema') || !Object.hasOwn(value, 'data')) {
+    findings.schema.push({ json: shown(value), error: 'INVALID_DATA_PAYLOAD' })
+    return undefined
+  }
+  const uri = value['schema']
+  if (typeof uri !== 'string') {
+    findings.schema.push({ json: shown(value), error: 'INVALID_IGLUURI' })
+    return undefined
+  }
+  return { uri, data: value['data'] }
+}
+
+const notFound = (atMs: number): SchemaError => ({
+  error: 'ResolutionError',
+  lookupHistory: [
+    {
+      repository: 'Millrace definitions',
+      errors: [{ error: 'NotFound' }],
+      attempts: 1,
+      lastAttempt: new Date(atMs).toISOString(),
+    },
+  ],
+})
+
+const brokenSchema = (message: string): SchemaError => ({
+  error: 'ValidationError',
+  schemaIssues: [{ path: '$', message: `the schema cannot be used: ${message}` }],
+})
+
+/** Of a text that is no JSON, and of JSON that is not self-describing, this much is told. */
+const quotedLengthMax = 1_000
+
+function shown(value: unknown): unknown {
+  const text = JSON.stringify(value)
+  return text.length <= quotedLengthMax ? value : text.slice(0, quotedLengthMax)
+}

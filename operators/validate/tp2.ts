@@ -1,0 +1,221 @@
+/**
+ * Snowplow tracker protocol 2: one event as text parameters.
+ * https://docs.snowplow.io/docs/sources/snowplow-tracker-protocol/ and the schema payload_data/jsonschema/1-0-4.
+ */
+import type { RawEvent } from '../../schemas/avro/types.ts'
+import { type ColumnName, columnOf, setFromText, uuid } from './columns.ts'
+import type { Draft } from './draft.ts'
+import { type DataReport, type Findings, invalid, type ProtocolViolation, reportsMax } from './failure.ts'
+import { typeName } from './report.ts'
+import { snowplow } from './schema-key.ts'
+import { type Checked, type Checker, readContexts, readUnstruct } from './self-describing.ts'
+import { eventTypes, notAnEvent, notAPlatform, platforms } from './vocabulary.ts'
+
+/** Parameters by name. After `protocolViolations` found none, all values are texts. */
+export type Params = Readonly<Record<string, unknown>>
+
+/** Left out of the fingerprint, as they differ when a tracker sends the same event again. */
+export const unfingerprinted: ReadonlySet<string> = new Set(['eid', 'nuid', 'stm', 'cv'])
+
+/** What payload_data/1-0-4 says against an element of a POST; `index` is its place there. */
+export function protocolViolations(params: Params, index: number): readonly ProtocolViolation[] {
+  let reports: DataReport[] | null = null
+  for (const name of Object.keys(params)) {
+    if (payloadParameters.has(name) && typeof params[name] === 'string') continue
+    reports ??= []
+    if (reports.length < reportsMax) reports.push(complaint(`$[${index}]`, name, params[name]))
+  }
+  for (const name of required) {
+    if (Object.hasOwn(params, name)) continue
+    reports ??= []
+    const message = `$[${index}].${name}: is missing but it is required`
+    reports.push({ message, path: `$[${index}]`, keyword: 'required', targets: [name] })
+  }
+  return reports === null ? none : [invalid(snowplow.payloadData, reports)]
+}
+
+/**
+ * Reads the parameters into the draft. Answers the self-describing event, if there is one. Parameters that have no
+ * column are skipped: those of payload_data that Snowplow does not map either, and any in a querystring.
+ */
+export function readParams(draft: Draft, params: Params, checker: Checker, findings: Findings): Checked | null {
+  for (const name of Object.keys(params)) {
+    const read = readers.get(name)
+    if (read) read(draft, params[name] as string, findings)
+  }
+  setFromText(draft, networkColumn, 'nuid', textOf(params, 'tnuid') || textOf(params, 'nuid'), findings)
+  const encodedEvent = textOf(params, 'ue_px')
+  const plainEvent = textOf(params, 'ue_pr')
+  const encodedContexts = textOf(params, 'cx')
+  const plainContexts = textOf(params, 'co')
+  if (plainContexts) draft.contexts = readContexts('co', plainContexts, checker, findings)
+  else if (encodedContexts) draft.contexts = readContexts('cx', decode(encodedContexts), checker, findings)
+  if (plainEvent) return readUnstruct('ue_pr', plainEvent, checker, findings)
+  return encodedEvent ? readUnstruct('ue_px', decode(encodedEvent), checker, findings) : null
+}
+
+/** Parameters of a GET, or those of a POST with the querystring's, which win. */
+export function withQuerystring(params: Params, querystring: RawEvent['querystring']): Params {
+  if (!querystring) return params
+  // without a prototype, a parameter named __proto__ is one like any other
+  const merged: Record<string, unknown> = Object.assign(Object.create(null), params)
+  for (const [name, value] of new URLSearchParams(querystring)) merged[name] = value
+  return merged
+}
+
+const none: readonly ProtocolViolation[] = Object.freeze([])
+const required = ['tv', 'p', 'e'] as const
+
+function complaint(at: string, name: string, value: unknown): DataReport {
+  if (!payloadParameters.has(name)) {
+    const shown = name.slice(0, 128)
+    const message = `${at}.${shown}: is not defined in the schema and the schema does not allow additional properties`
+    return { message, path: at, keyword: 'additionalProperties', targets: [shown] }
+  }
+  const found = typeName(value)
+  const message = `${at}.${name}: ${found} found, string expected`
+  return { message, path: `${at}.${name}`, keyword: 'type', targets: [found, 'string'] }
+}
+
+const textOf = (params: Params, name: string): string => (Object.hasOwn(params, name) ? (params[name] as string) : '')
+
+/** Base64 with either alphabet, with or without padding; what is no base64 is skipped, and then is no JSON. */
+const decode = (text: string): string => Buffer.from(text, 'base64url').toString('utf8')
+
+type Reader = (draft: Draft, text: string, findings: Findings) => void
+
+/** Parameters that are a column each, converted by the column's type. */
+const columnParameters: Readonly<Record<string, ColumnName>> = {
+  aid: 'app_id',
+  tid: 'txn_id',
+  uid: 'user_id',
+  duid: 'domain_userid',
+  ua: 'useragent',
+  fp: 'user_fingerprint',
+  vid: 'domain_sessionidx',
+  dtm: 'dvce_created_tstamp',
+  stm: 'dvce_sent_tstamp',
+  ttm: 'true_tstamp',
+  tna: 'name_tracker',
+  tv: 'v_tracker',
+  cv: 'v_collector',
+  lang: 'br_lang',
+  f_pdf: 'br_features_pdf',
+  f_fla: 'br_features_flash',
+  f_java: 'br_features_java',
+  f_dir: 'br_features_director',
+  f_qt: 'br_features_quicktime',
+  f_realp: 'br_features_realplayer',
+  f_wma: 'br_features_windowsmedia',
+  f_gears: 'br_features_gears',
+  f_ag: 'br_features_silverlight',
+  cookie: 'br_cookies',
+  cd: 'br_colordepth',
+  tz: 'os_timezone',
+  refr: 'page_referrer',
+  url: 'page_url',
+  page: 'page_title',
+  cs: 'doc_charset',
+  eid: 'event_id',
+  se_ca: 'se_category',
+  se_ac: 'se_action',
+  se_la: 'se_label',
+  se_pr: 'se_property',
+  se_va: 'se_value',
+  ev_ca: 'se_category',
+  ev_ac: 'se_action',
+  ev_la: 'se_label',
+  ev_pr: 'se_property',
+  ev_va: 'se_value',
+  tr_id: 'tr_orderid',
+  tr_af: 'tr_affiliation',
+  tr_tt: 'tr_total',
+  tr_tx: 'tr_tax',
+  tr_sh: 'tr_shipping',
+  tr_ci: 'tr_city',
+  tr_st: 'tr_state',
+  tr_co: 'tr_country',
+  tr_cu: 'tr_currency',
+  ti_id: 'ti_orderid',
+  ti_sk: 'ti_sku',
+  ti_nm: 'ti_name',
+  ti_na: 'ti_name',
+  ti_ca: 'ti_category',
+  ti_pr: 'ti_price',
+  ti_qu: 'ti_quantity',
+  ti_cu: 'ti_currency',
+  pp_mix: 'pp_xoffset_min',
+  pp_max: 'pp_xoffset_max',
+  pp_miy: 'pp_yoffset_min',
+  pp_may: 'pp_yoffset_max',
+}
+
+const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
+  ...Object.entries(columnParameters).map(([name, column]): [string, Reader] => [name, columnReader(name, column)]),
+  ['e', readEventType],
+  ['p', readPlatform],
+  ['ip', readIpAddress],
+  ['sid', readSessionId],
+  ['res', sizeReader('res', 'dvce_screenwidth', 'dvce_screenheight')],
+  ['ds', sizeReader('ds', 'doc_width', 'doc_height')],
+  ['vp', sizeReader('vp', 'br_viewwidth', 'br_viewheight')],
+])
+
+/** Legal in payload_data, though Snowplow has no column for them either. */
+const columnless = ['ue_na', 'mac', 'ctype', 'ad_ba', 'ad_ca', 'ad_ad', 'ad_uid', 'sa', 'sn', 'st', 'sp']
+const selfDescribing = ['co', 'cx', 'ue_pr', 'ue_px']
+/** Have a column, but may come in a querystring only. */
+const querystringOnly: ReadonlySet<string> = new Set(['cv', 'ev_ca', 'ev_ac', 'ev_la', 'ev_pr', 'ev_va'])
+
+/** The properties of payload_data/jsonschema/1-0-4. */
+export const payloadParameters: ReadonlySet<string> = new Set(
+  [...readers.keys(), 'nuid', 'tnuid', ...selfDescribing, ...columnless].filter((name) => !querystringOnly.has(name)),
+)
+
+function columnReader(parameter: string, name: ColumnName): Reader {
+  const column = columnOf(name)
+  return (draft, text, findings) => setFromText(draft, column, parameter, text, findings)
+}
+
+function readEventType(draft: Draft, text: string, findings: Findings): void {
+  const event = eventTypes.get(text)
+  if (event !== undefined) draft.event = event
+  else if (text !== '') findings.unreadable('e', notAnEvent)
+}
+
+function readPlatform(draft: Draft, text: string, findings: Findings): void {
+  if (platforms.has(text)) draft.platform = text
+  else if (text !== '') findings.unreadable('p', notAPlatform)
+}
+
+/** The first of a list that proxies have added to. */
+function readIpAddress(draft: Draft, text: string, findings: Findings): void {
+  const end = text.indexOf(',')
+  setFromText(draft, ipColumn, 'ip', (end < 0 ? text : text.slice(0, end)).trim(), findings)
+}
+
+function readSessionId(draft: Draft, text: string, findings: Findings): void {
+  if (text !== '' && !uuid.test(text)) findings.unreadable('sid', 'Not a valid UUID')
+  else setFromText(draft, sessionColumn, 'sid', text.toLowerCase(), findings)
+}
+
+/** `1920x1080`. */
+function sizeReader(parameter: string, width: ColumnName, height: ColumnName): Reader {
+  const widthColumn = columnOf(width)
+  const heightColumn = columnOf(height)
+  return (draft, text, findings) => {
+    if (text === '') return
+    const size = dimensions.exec(text)
+    if (!size) {
+      findings.unreadable(parameter, 'Does not conform to <width>x<height>')
+      return
+    }
+    setFromText(draft, widthColumn, parameter, size[1]!, findings)
+    setFromText(draft, heightColumn, parameter, size[2]!, findings)
+  }
+}
+
+const networkColumn = columnOf('network_userid')
+const ipColumn = columnOf('user_ipaddress')
+const sessionColumn = columnOf('domain_sessionid')
+const dimensions = /^(\d{1,10})x(\d{1,10})$/

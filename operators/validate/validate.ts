@@ -1,0 +1,264 @@
+/** VALIDATE: what was received becomes an event, or a bad row that says why not. Never both, never neither. */
+import { type Context, count, type Effect, emit, type Inbound, type Operator, pass } from '../../runtime/operator.ts'
+import { schemaType } from '../../schemas/avro/index.ts'
+import type { BadRow, Event, RawEvent, RawFailure } from '../../schemas/avro/types.ts'
+import type { Definitions } from '../../schemas/definitions.ts'
+import { isTimestampMs } from '../../schemas/timestamp.ts'
+import { uuidV5 } from '../ids.ts'
+import {
+  adapterFailures,
+  enrichmentFailures,
+  formatViolation,
+  genericError,
+  type Parameters,
+  schemaViolations,
+  sizeViolation,
+  trackerProtocolViolations,
+} from './bad-row.ts'
+import { columnOf, setColumn } from './columns.ts'
+import { type Draft, newDraft } from './draft.ts'
+import { Findings, invalid, type ProtocolViolation } from './failure.ts'
+import { fingerprint } from './fingerprint.ts'
+import { isObject, parseJson } from './json.ts'
+import * as ndjson from './ndjson.ts'
+import { processor, version } from './processor.ts'
+import { schemaBookOf } from './schema-book.ts'
+import { snowplow } from './schema-key.ts'
+import type { Checked, Checker } from './self-describing.ts'
+import * as tp2 from './tp2.ts'
+import { urlParts } from './url.ts'
+import { schemaKeyOfEvent } from './vocabulary.ts'
+
+/** An event is never larger, in Avro: what later stages put around it must fit a record too. */
+export const eventBytesMax = 224 * 1024
+
+/**
+ * In: `event` (RawEvent) of `events.raw` by tenant/client; other kinds are passed on as they are. No state. Out, in place:
+ * `event` (Event) to the next operator, or `bad` (BadRow) to `events.bad`. Counts raw.events = valid + bad. Depends on
+ * the record, its log time and the tenant's schemas alone; throws on nothing a stranger can send. Formats and limits:
+ * Snowplow's, as its documentation states them; where we differ, docs/decisions says so.
+ */
+export const validate: Operator<Inbound, null, Definitions> = {
+  name: 'validate',
+  state: null,
+  process({ kind, key, value }, { definitions, logTimeMs }: Context<null, Definitions>): readonly Effect[] {
+    if (kind !== 'event') return [pass(kind, key, value)]
+    const read = eventOf(value as RawEvent, definitions, logTimeMs)
+    return 'bad' in read
+      ? [counted, countedBad, emit('events.bad', 'bad', key, read.bad)]
+      : [counted, countedValid, pass('event', key, read.event)]
+  },
+}
+
+const counted = count('raw.events')
+const countedValid = count('valid')
+const countedBad = count('bad')
+
+type Read = { readonly event: Event } | { readonly bad: BadRow }
+
+function eventOf(raw: RawEvent, definitions: Definitions | undefined, atMs: number): Read {
+  if (!definitions) return { bad: genericError(raw, atMs, [`tenant ${raw.tenant} has no definitions`]) }
+  if (raw.vendor !== null && !isTrackerProtocol(raw.vendor, raw.version)) return { bad: unsupported(raw, atMs) }
+  if (raw.failure) return { bad: failedPayload(raw, raw.failure, atMs) }
+  return raw.format === 'tp2' ? fromTp2(raw, definitions, atMs) : fromNdjson(raw, definitions, atMs)
+}
+
+function fromTp2(raw: RawEvent, definitions: Definitions, atMs: number): Read {
+  let params: tp2.Params = {}
+  if (raw.body !== '') {
+    const parsed = parseJson(raw.body)
+    if (parsed.error !== null) {
+      return { bad: failedPayload(raw, { kind: 'json', field: 'body', message: parsed.error }, atMs) }
+    }
+    if (!isObject(parsed.value)) {
+      return { bad: failedPayload(raw, { kind: 'data', field: 'body', message: 'a JSON object' }, atMs) }
+    }
+    const violations = tp2.protocolViolations(parsed.value, raw.index)
+    if (violations.length > 0) return { bad: trackerProtocolViolations(raw, atMs, violations) }
+    params = parsed.value
+  }
+  params = tp2.withQuerystring(params, raw.querystring)
+  if (raw.body === '' && Object.keys(params).length === 0) {
+    return {
+      bad: adapterFailures(raw, atMs, [{ field: 'querystring', value: null, expectation: 'at least one parameter' }]),
+    }
+  }
+  const findings = new Findings()
+  const draft = newDraft()
+  const unstruct = tp2.readParams(draft, params, checkerOf(definitions, atMs), findings)
+  return finished(raw, draft, unstruct, findings, params, tp2.unfingerprinted, atMs)
+}
+
+function fromNdjson(raw: RawEvent, definitions: Definitions, atMs: number): Read {
+  const parsed = parseJson(raw.body)
+  if (parsed.error !== null) return { bad: formatViolation(raw, atMs, parsed.error) }
+  if (!isObject(parsed.value)) return { bad: formatViolation(raw, atMs, 'a JSON object was expected') }
+  const findings = new Findings()
+  const draft = newDraft()
+  const unstruct = ndjson.readFields(draft, parsed.value, checkerOf(definitions, atMs), findings)
+  return finished(raw, draft, unstruct, findings, parsed.value, ndjson.unfingerprinted, atMs)
+}
+
+const checkerOf = (definitions: Definitions, atMs: number): Checker => ({ book: schemaBookOf(definitions), atMs })
+
+/** What both formats have in common once their fields are read. */
+function finished(
+  raw: RawEvent,
+  draft: Draft,
+  unstruct: Checked | null,
+  findings: Findings,
+  fields: Parameters,
+  unfingerprinted: ReadonlySet<string>,
+  atMs: number,
+): Read {
+  setSource(draft, raw, atMs, findings)
+  draft.unstruct_event = unstruct?.json ?? null
+  if (draft.event === 'unstruct' && !unstruct && findings.schema.length === 0) {
+    findings.schema.push({
+      field: 'unstruct_event',
+      value: null,
+      error: 'an unstruct event needs a self-describing event',
+    })
+  }
+  if (findings.parse.length > 0) findings.schema.push(invalid(snowplow.atomic, findings.parse))
+  if (findings.schema.length > 0) return { bad: schemaViolations(raw, atMs, findings.schema, draft, fields) }
+
+  setUrls(draft, findings)
+  setSchemaKey(draft, unstruct, findings)
+  draft.event_fingerprint ??= fingerprint(fields, unfingerprinted)
+  draft.derived_tstamp ??= derivedMs(draft, findings)
+  draft.event_id ??= missingEventId(raw, draft)
+  if (findings.derived.length > 0) return { bad: enrichmentFailures(raw, atMs, findings.derived, draft, fields) }
+  if (findings.lengths.length > 0) {
+    const violations = [invalid(snowplow.atomic, findings.lengths)]
+    return { bad: schemaViolations(raw, atMs, violations, draft, fields) }
+  }
+  return withinSize(raw, draft, atMs)
+}
+
+/** What the source says of the event, where the event itself does not. */
+function setSource(draft: Draft, raw: RawEvent, atMs: number, findings: Findings): void {
+  draft.tenant = raw.tenant
+  draft.source = raw.source
+  draft.payload_id = raw.payloadId
+  draft.payload_index = raw.index
+  draft.v_etl = vEtl
+  draft.v_collector ??= `millrace-${raw.source}-${version}`
+  draft.collector_tstamp ??= raw.collectorTstampMs
+  draft.etl_tstamp ??= isTimestampMs(atMs) ? atMs : null
+  if (draft.network_userid === null && raw.networkUserId) setColumn(draft, networkColumn, raw.networkUserId, findings)
+  if (draft.user_ipaddress === null && raw.ipAddress) setColumn(draft, ipColumn, raw.ipAddress, findings)
+  if (draft.useragent === null && raw.userAgent) setColumn(draft, agentColumn, raw.userAgent, findings)
+  if (draft.page_url === null && raw.refererUri) setColumn(draft, urlColumn, raw.refererUri, findings)
+}
+
+const vEtl = `${processor.artifact}-${version}`
+const networkColumn = columnOf('network_userid')
+const ipColumn = columnOf('user_ipaddress')
+const agentColumn = columnOf('useragent')
+const urlColumn = columnOf('page_url')
+
+function setUrls(draft: Draft, findings: Findings): void {
+  const page = draft.page_url === null ? null : urlParts(draft.page_url)
+  if (page) {
+    setColumn(draft, urlColumn, page.text, findings)
+    setColumn(draft, pageColumns.scheme, page.scheme, findings)
+    setColumn(draft, pageColumns.host, page.host, findings)
+    draft.page_urlport = page.port
+    setColumn(draft, pageColumns.path, page.path, findings)
+    setColumn(draft, pageColumns.query, page.query, findings)
+    setColumn(draft, pageColumns.fragment, page.fragment, findings)
+  }
+  const referrer = draft.page_referrer === null ? null : urlParts(draft.page_referrer)
+  if (referrer) {
+    setColumn(draft, referrerColumns.scheme, referrer.scheme, findings)
+    setColumn(draft, referrerColumns.host, referrer.host, findings)
+    draft.refr_urlport = referrer.port
+    setColumn(draft, referrerColumns.path, referrer.path, findings)
+    setColumn(draft, referrerColumns.query, referrer.query, findings)
+    setColumn(draft, referrerColumns.fragment, referrer.fragment, findings)
+  }
+}
+
+const pageColumns = {
+  scheme: columnOf('page_urlscheme'),
+  host: columnOf('page_urlhost'),
+  path: columnOf('page_urlpath'),
+  query: columnOf('page_urlquery'),
+  fragment: columnOf('page_urlfragment'),
+}
+const referrerColumns = {
+  scheme: columnOf('refr_urlscheme'),
+  host: columnOf('refr_urlhost'),
+  path: columnOf('refr_urlpath'),
+  query: columnOf('refr_urlquery'),
+  fragment: columnOf('refr_urlfragment'),
+}
+
+function setSchemaKey(draft: Draft, unstruct: Checked | null, findings: Findings): void {
+  const key = draft.event === 'unstruct' ? unstruct?.schema : schemaKeyOfEvent(draft.event)
+  if (!key) {
+    findings.underivable('event', draft.event, 'a type of event that has a schema')
+    return
+  }
+  draft.event_vendor = key.vendor
+  draft.event_name = key.name
+  draft.event_format = key.format
+  draft.event_version = key.version
+}
+
+/** When it happened, corrected for a device's wrong clock by what it says of the moment of sending. */
+function derivedMs(draft: Draft, findings: Findings): number {
+  const { true_tstamp: trueMs, dvce_created_tstamp: createdMs, dvce_sent_tstamp: sentMs, collector_tstamp } = draft
+  if (trueMs !== null) return trueMs
+  if (createdMs === null || sentMs === null || createdMs >= sentMs) return collector_tstamp
+  const ms = collector_tstamp - (sentMs - createdMs)
+  if (!isTimestampMs(ms)) findings.underivable('derived_tstamp', String(ms), 'a timestamp of the years 0 to 9999')
+  return ms
+}
+
+/** The same for every reading of the log, and another for every event received. */
+function missingEventId({ payloadId, index }: RawEvent, { event_fingerprint, collector_tstamp }: Draft): string {
+  return uuidV5(`event|${event_fingerprint}|${collector_tstamp}|${payloadId}|${index}`)
+}
+
+function withinSize(raw: RawEvent, draft: Draft, atMs: number): Read {
+  // what came small stays small: a number written as 1e20 grows fivefold at most
+  if (raw.body.length + (raw.querystring?.length ?? 0) < smallLengthMax) return { event: draft }
+  const actualBytes = eventType.toBuffer(draft).length
+  if (actualBytes <= eventBytesMax) return { event: draft }
+  const size = { actualBytes, maximumBytes: eventBytesMax, expectation: `an event of at most ${eventBytesMax} bytes` }
+  return { bad: sizeViolation(raw, atMs, size, raw.body.slice(0, keptLengthMax)) }
+}
+
+const smallLengthMax = 16 * 1024
+const keptLengthMax = 16 * 1024
+const eventType = schemaType('Event')
+
+const isTrackerProtocol = (vendor: string, protocol: string | null): boolean =>
+  vendor === 'com.snowplowanalytics.snowplow' && (protocol === 'tp2' || protocol === 'tp1')
+
+function unsupported(raw: RawEvent, atMs: number): BadRow {
+  const value = `${raw.vendor}/${raw.version}`
+  return adapterFailures(raw, atMs, [
+    { field: 'vendor/version', value, expectation: 'vendor/version combination is not supported' },
+  ])
+}
+
+type Failed = Pick<RawFailure, 'kind' | 'field' | 'message'> & Partial<RawFailure>
+
+/** The bad row of a payload, or a part of one, in which there is no event to read. */
+function failedPayload(raw: RawEvent, { kind, field, message, ...size }: Failed, atMs: number): BadRow {
+  if (kind === 'size') {
+    const { actualBytes, maximumBytes } = size
+    const told = { actualBytes: actualBytes ?? 0, maximumBytes: maximumBytes ?? 0, expectation: message }
+    return sizeViolation(raw, atMs, told, raw.body)
+  }
+  if (raw.format === 'ndjson') return formatViolation(raw, atMs, message)
+  const value = (field === 'contentType' ? raw.contentType : raw.body)?.slice(0, quotedLengthMax) ?? null
+  const violation: ProtocolViolation =
+    kind === 'json' ? { field, value, error: message } : { field, value, expectation: message }
+  return trackerProtocolViolations(raw, atMs, [violation])
+}
+
+const quotedLengthMax = 1_000

@@ -1,0 +1,289 @@
+/**
+ * The collector: Snowplow trackers speak to it over HTTP, and each of their events becomes a record of `events.raw`.
+ * The surface is that of Snowplow's collector (https://docs.snowplow.io/docs/api-reference/stream-collector/): tp2 by
+ * POST, the pixel by GET, the `sp` cookie, SP-Anonymous, CORS. It reads no more of an event than whose it is; what is
+ * wrong with one VALIDATE says, in a bad row. So a tracker has no reason to send a payload twice: it is answered 200 once
+ * the log has it, and anything else only when it has not been written.
+ */
+import { randomUUID } from 'node:crypto'
+import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Codec } from '../../runtime/codec.ts'
+import { MillraceError } from '../../runtime/errors.ts'
+import type { Log } from '../../runtime/log.ts'
+import { partitionOf } from '../../runtime/partitioner.ts'
+import { splitPayload, withQuerystring } from '../payload.ts'
+import { failedRawEvent, keptOf, notExpected, type Origin, rawEvent, type Sourced, tooLarge } from '../raw-event.ts'
+import { type CookieDomains, setCookie, textOf, visitorOf } from './visitor.ts'
+
+export type CollectorOptions = {
+  readonly log: Pick<Log, 'append'>
+  readonly codec: Codec
+  readonly topic?: string
+  /** Of the topic. */
+  readonly partitions: number
+  /** Whose event it is, by the host and path it was sent to. */
+  readonly tenantOf: (request: { readonly host: string | null; readonly path: string }) => string
+  /** Other paths for `/vendor/version`: `{ '/acme/track': '/com.snowplowanalytics.snowplow/tp2' }`. */
+  readonly paths?: Readonly<Record<string, string>>
+  readonly cookies?: CookieDomains
+  /** Believe X-Forwarded-For and Forwarded: only behind a proxy that sets them. */
+  readonly trustProxy?: boolean
+  /** Whether events can be taken now; what /readyz says. */
+  readonly ready?: () => boolean
+  /** Told of what went wrong on our side. */
+  readonly report?: (error: unknown) => void
+  readonly now?: () => number
+  readonly newId?: () => string
+}
+
+/** Since the start. requests = those that were answered for their events; events = raw events written, failures among them. */
+export type CollectorCounters = {
+  readonly requests: number
+  readonly events: number
+  readonly failures: number
+  /** Requests that were refused, so that nothing of them was written. */
+  readonly tooLarge: number
+  readonly busy: number
+  readonly unavailable: number
+}
+
+export type Collector = {
+  readonly counters: CollectorCounters
+  /** Answers the port, which differs from the one asked for only when that is 0. PORT_TAKEN when it is in use. */
+  listen(port: number, host?: string): Promise<number>
+  /** Takes no more, and ends once what was taken is in the log. */
+  close(): Promise<void>
+}
+
+/** A body above this is one size violation; of one above `refusedBytesMin` we do not even read the rest (413). */
+export const payloadBytesMax = 1024 * 1024
+export const refusedBytesMin = 2 * 1024 * 1024
+
+/** Bytes of bodies that wait for the log; beyond it a tracker is asked to come back (503). */
+const waitingBytesMax = 64 * 1024 * 1024
+
+const acceptedTypes: ReadonlySet<string> = new Set(['application/json', 'application/json;charset=utf-8'])
+
+export function createCollector(options: CollectorOptions): Collector {
+  const {
+    log,
+    codec,
+    partitions,
+    tenantOf,
+    topic = 'events.raw',
+    paths = {},
+    cookies = {},
+    trustProxy = false,
+  } = options
+  const { ready = () => true, report = () => {}, now = Date.now, newId = randomUUID } = options
+  const counters = { requests: 0, events: 0, failures: 0, tooLarge: 0, busy: 0, unavailable: 0 }
+  const aliases = new Map(Object.entries(paths))
+  let waitingBytes = 0
+
+  const server = Fastify({
+    bodyLimit: refusedBytesMin,
+    requestTimeout: 30_000,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 256 },
+    frameworkErrors: (_error, _request, reply) => void plain(reply as FastifyReply, 400, 'bad request'),
+  })
+  server.removeAllContentTypeParsers()
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  server.setNotFoundHandler((_request, reply) => plain(reply, 404, 'not found'))
+  server.setErrorHandler((error: { statusCode?: number }, _request, reply) => {
+    // the words are ours: nothing of a request comes back in an answer
+    if (error.statusCode === 413) {
+      counters.tooLarge++
+      return plain(reply, 413, 'payload too large')
+    }
+    const status = error.statusCode ?? 500
+    if (status >= 500) report(error)
+    return status < 500 ? plain(reply, status, 'bad request') : plain(reply, 500, 'internal error')
+  })
+
+  server.decorateRequest('sentType', null)
+  server.addHook('onRequest', async (request, reply) => {
+    // Fastify refuses what is no media type before any parser sees it; here that is for VALIDATE to say
+    request.sentType = textOf(request.headers['content-type'])
+    if (request.sentType !== null) request.raw.headers['content-type'] = 'application/octet-stream'
+    reply.header('access-control-allow-origin', request.headers.origin?.split(/[\s,]/, 1)[0] || '*')
+    reply.header('access-control-allow-credentials', 'true')
+  })
+  server.options('*', (_request, reply) =>
+    reply
+      .header('access-control-allow-headers', 'Content-Type, SP-Anonymous')
+      .header('access-control-allow-methods', 'POST, GET, OPTIONS')
+      .header('access-control-max-age', '3600')
+      .send(),
+  )
+
+  server.get('/health', (_request, reply) => plain(reply, 200, 'ok'))
+  server.get('/sink-health', (_request, reply) => (ready() ? plain(reply, 200, 'ok') : plain(reply, 503, 'not ready')))
+  server.get('/healthz', () => ({ status: 'ok' }))
+  server.get('/readyz', (_request, reply) =>
+    reply.code(ready() ? 200 : 503).send({ status: ready() ? 'ok' : 'not ready' }),
+  )
+  server.get('/robots.txt', (_request, reply) => plain(reply, 200, 'User-agent: *\nDisallow: /\n'))
+
+  const pixelEndpoint = { vendor: 'com.snowplowanalytics.snowplow', version: 'tp1' }
+  server.get('/i', (request, reply) => get(request, reply, pixelEndpoint))
+  server.get('/ice.png', (request, reply) => get(request, reply, pixelEndpoint))
+  for (const path of aliases.keys()) {
+    if (/^\/[^/]+\/[^/]+$/.test(path)) continue // the general route takes it
+    server.get(path, (request, reply) => get(request, reply, endpointOf(request)))
+    server.post(path, (request, reply) => post(request, reply, endpointOf(request)))
+  }
+  server.get('/:vendor/:version', (request, reply) => get(request, reply, endpointOf(request)))
+  server.post('/:vendor/:version', (request, reply) => post(request, reply, endpointOf(request)))
+
+  async function get(request: FastifyRequest, reply: FastifyReply, endpoint: Endpoint): Promise<FastifyReply> {
+    const origin = originOf(request, reply, endpoint)
+    const sourced = rawEvent(origin, 'tp2', 0, '', withQuerystring({}, origin.querystring))
+    const written = await write([sourced], origin.querystring?.length ?? 0)
+    if (!written) return unavailable(reply)
+    return reply
+      .header('cache-control', 'no-cache, no-store, must-revalidate')
+      .header('content-type', 'image/gif')
+      .send(transparentPixel)
+  }
+
+  async function post(request: FastifyRequest, reply: FastifyReply, endpoint: Endpoint): Promise<FastifyReply> {
+    const origin = originOf(request, reply, endpoint)
+    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+    const written = await write(eventsOf(origin, body), body.length)
+    return written ? plain(reply, 200, 'ok') : unavailable(reply)
+  }
+
+  /** All or nothing; false when nothing was written. */
+  async function write(events: readonly Sourced[], bytes: number): Promise<boolean> {
+    if (waitingBytes + bytes > waitingBytesMax) {
+      counters.busy++
+      return false
+    }
+    const records = events.map(({ raw, key }) => ({
+      topic,
+      partition: partitionOf(key, partitions),
+      kind: 'event',
+      key,
+      value: codec.encode('RawEvent', raw),
+      // the log says when it was
+      timestampMs: Number.NaN,
+    }))
+    waitingBytes += bytes
+    try {
+      await log.append(records)
+    } catch (error) {
+      // the tracker keeps its events and comes back
+      counters.unavailable++
+      report(error)
+      return false
+    } finally {
+      waitingBytes -= bytes
+    }
+    counters.requests++
+    counters.events += events.length
+    for (const { raw } of events) if (raw.failure) counters.failures++
+    return true
+  }
+
+  /** What is known of a request before its body is looked at. Sets the visitor's cookie on the way. */
+  function originOf(request: FastifyRequest, reply: FastifyReply, { vendor, version }: Endpoint): Origin {
+    const { socket, sentType } = request
+    const headers = { ...request.headers, 'content-type': sentType ?? undefined }
+    const { path, querystring } = partsOf(request)
+    const visitor = visitorOf(
+      { headers, querystring, socketAddress: socket.remoteAddress ?? 'unknown' },
+      trustProxy,
+      newId,
+    )
+    const cookie = setCookie(visitor, headers, cookies)
+    if (cookie !== null) reply.header('set-cookie', cookie)
+    const host = headers.host ?? null
+    return {
+      tenant: tenantOf({ host, path }),
+      source: 'collector',
+      payloadId: newId(),
+      collectorTstampMs: now(),
+      vendor,
+      version,
+      contentType: sentType,
+      hostname: host?.replace(/:\d+$/, '') ?? null,
+      ipAddress: visitor.ipAddress,
+      userAgent: textOf(headers['user-agent']),
+      refererUri: textOf(headers['referer']),
+      networkUserId: visitor.networkUserId,
+      headers: visitor.headers,
+      querystring,
+    }
+  }
+
+  function endpointOf(request: FastifyRequest): Endpoint {
+    const { path } = partsOf(request)
+    const [, vendor = '', version = ''] = (aliases.get(path) ?? path).split('/')
+    return { vendor, version }
+  }
+
+  return {
+    counters,
+    async listen(port, host = '127.0.0.1') {
+      try {
+        await server.listen({ port, host })
+      } catch (cause) {
+        if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause
+        throw new MillraceError('PORT_TAKEN', `port ${port} on ${host} is in use by another program`, { cause })
+      }
+      const address = server.server.address()
+      return typeof address === 'object' && address !== null ? address.port : port
+    },
+    close: () => server.close(),
+  }
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The content type as it was sent. */
+    sentType: string | null
+  }
+}
+
+type Endpoint = { readonly vendor: string; readonly version: string }
+
+/** The raw events of a POST. A body that only other adapters could read is one event as it is. */
+function eventsOf(origin: Origin, body: Buffer): readonly Sourced[] {
+  if (body.length > payloadBytesMax) {
+    const head = keptOf(body.toString('utf8', 0, payloadBytesMax), payloadBytesMax)
+    return [failedRawEvent(origin, 'tp2', 0, head, tooLarge('body', body.length, payloadBytesMax))]
+  }
+  const text = body.toString('utf8')
+  if (!isTrackerProtocol(origin)) return [failedRawEvent(origin, 'tp2', 0, text, notRead)]
+  if (text === '' && origin.querystring) {
+    return [rawEvent(origin, 'tp2', 0, '', withQuerystring({}, origin.querystring))]
+  }
+  const type = origin.contentType?.toLowerCase().replaceAll(' ', '') ?? ''
+  if (!acceptedTypes.has(type)) {
+    const expectation = 'one of application/json, application/json; charset=utf-8'
+    return [failedRawEvent(origin, 'tp2', 0, text, notExpected('contentType', expectation))]
+  }
+  return splitPayload(origin, text)
+}
+
+const isTrackerProtocol = ({ vendor, version }: Origin): boolean =>
+  vendor === 'com.snowplowanalytics.snowplow' && (version === 'tp2' || version === 'tp1')
+
+const notRead = notExpected('vendor/version', 'vendor/version combination is not supported')
+
+/** Path and querystring as they were sent: nothing decoded, nothing lost. */
+function partsOf(request: FastifyRequest): { readonly path: string; readonly querystring: string | null } {
+  const url = request.raw.url ?? '/'
+  const mark = url.indexOf('?')
+  return mark < 0
+    ? { path: url, querystring: null }
+    : { path: url.slice(0, mark), querystring: url.slice(mark + 1) || null }
+}
+
+const plain = (reply: FastifyReply, status: number, text: string): FastifyReply =>
+  reply.code(status).header('content-type', 'text/plain; charset=utf-8').send(text)
+
+const unavailable = (reply: FastifyReply): FastifyReply => plain(reply.header('retry-after', '1'), 503, 'unavailable')
+
+const transparentPixel = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64')
