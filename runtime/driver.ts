@@ -30,7 +30,16 @@ export class TestDriver {
   #runner: Runner
   #nowMs: number
 
-  private constructor(topology: Topology, log: MemoryLog, stores: MemoryStores, codec: Codec, definitions: DefinitionReader, limits: TaskLimits, runner: Runner, nowMs: number) {
+  private constructor(
+    topology: Topology,
+    log: MemoryLog,
+    stores: MemoryStores,
+    codec: Codec,
+    definitions: DefinitionReader,
+    limits: TaskLimits,
+    runner: Runner,
+    nowMs: number,
+  ) {
     this.#topology = topology
     this.#log = log
     this.#stores = stores
@@ -55,7 +64,8 @@ export class TestDriver {
     const stores = new MemoryStores()
     await log.createTopics(allTopics(topology))
     const reader = new DefinitionReader(log, codec, parts.assemble)
-    for (const records of parts.definitions) await applyDefinitions({ topology, log, codec, reader, records, logTimeMs: startMs })
+    for (const records of parts.definitions)
+      await applyDefinitions({ topology, log, codec, reader, records, logTimeMs: startMs })
     const limits = { ...defaultLimits, ...parts.limits }
     const runner = await Runner.start({ topology, log, stores, codec, definitions: reader, limits, observer: {} })
     const driver = new TestDriver(topology, log, stores, codec, reader, limits, runner, startMs)
@@ -71,7 +81,9 @@ export class TestDriver {
   async send(topic: string, kind: string, key: string, value: unknown): Promise<void> {
     const { partitions, kinds } = this.#topic(topic)
     const encoded = this.codec.encode(kinds[kind] as SchemaName, value as never)
-    await this.#log.append([{ topic, partition: partitionOf(key, partitions), kind, key, value: encoded, timestampMs: this.#nowMs }])
+    await this.#log.append([
+      { topic, partition: partitionOf(key, partitions), kind, key, value: encoded, timestampMs: this.#nowMs },
+    ])
     await this.#runner.drain()
   }
 
@@ -90,7 +102,15 @@ export class TestDriver {
 
   /** Throws all tasks away, as a kill does, and starts them again from what was committed. */
   async restart(): Promise<void> {
-    this.#runner = await Runner.start({ topology: this.#topology, log: this.#log, stores: this.#stores, codec: this.codec, definitions: this.#definitions, limits: this.#limits, observer: {} })
+    this.#runner = await Runner.start({
+      topology: this.#topology,
+      log: this.#log,
+      stores: this.#stores,
+      codec: this.codec,
+      definitions: this.#definitions,
+      limits: this.#limits,
+      observer: {},
+    })
   }
 
   /** All records of a topic, decoded, by partition and offset. */
@@ -114,7 +134,14 @@ export class TestDriver {
     for (const { name, partitions, source } of this.#topology.topics) {
       if (!source) continue
       await this.#log.append(
-        Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition, kind: controlKinds.tick, key: 'source', value, timestampMs: this.#nowMs })),
+        Array.from({ length: partitions }, (_, partition) => ({
+          topic: name,
+          partition,
+          kind: controlKinds.tick,
+          key: 'source',
+          value,
+          timestampMs: this.#nowMs,
+        })),
       )
     }
     await this.#runner.drain()

@@ -55,7 +55,7 @@ export const errorCodes = {
     retryable: true,
     remedy: 'Nothing is lost: the connector keeps its place. Mend the destination or its settings as the message says.',
   },
-  NOT_FOUND: { retryable: false, remedy: 'Check the id or the namespace:value.' },
+  NOT_FOUND: { retryable: false, remedy: 'Check the id, the namespace:value, or the folder given with --data.' },
   INPUT_INVALID: { retryable: false, remedy: 'Mend the input at the place the message names.' },
 } as const
 

@@ -16,6 +16,8 @@ export type RunnerParts = {
   readonly definitions: DefinitionSource
   readonly limits: TaskLimits
   readonly observer: TaskObserver
+  /** The stages to run here, all of them if not said; others run elsewhere. */
+  readonly stages?: readonly string[]
 }
 
 type Seat = { readonly stage: string; readonly partition: number; task: Task }
@@ -41,6 +43,7 @@ export class Runner {
   static async start(parts: RunnerParts): Promise<Runner> {
     const seats: Seat[] = []
     for (const { name } of parts.topology.stages) {
+      if (parts.stages && !parts.stages.includes(name)) continue
       const { partitions } = stageOf(parts.topology, name).inbox
       for (let partition = 0; partition < partitions; partition++) {
         seats.push({ stage: name, partition, task: await startTask(parts, name, partition) })
@@ -59,16 +62,6 @@ export class Runner {
     for (const { task } of this.#seats)
       for (const [name, counted] of task.counters) sums.set(name, (sums.get(name) ?? 0) + counted)
     return sums
-  }
-
-  /** Records in the inboxes that have not been processed, per stage. */
-  async lag(): Promise<Map<string, number>> {
-    const lags = new Map<string, number>()
-    for (const { stage, partition, task } of this.#seats) {
-      const { stable } = await this.#parts.log.ends(stageOf(this.#parts.topology, stage).inbox.name, partition)
-      lags.set(stage, (lags.get(stage) ?? 0) + stable - task.inputOffset)
-    }
-    return lags
   }
 
   /** Steps until no task has anything to read. Repeatable: the same log gives the same steps. */
@@ -98,15 +91,9 @@ export class Runner {
     this.#ticker = setInterval(() => void this.#parts.log.append(records).catch(() => undefined), everyMs)
   }
 
-  /** Lets tasks finish what is in their inboxes, for at most `graceMs`, and stops. Nothing is lost either way. */
-  async stop(graceMs: number): Promise<void> {
+  /** Stops after the batches that are under way. What is left in the inboxes waits in the log. */
+  async stop(): Promise<void> {
     clearInterval(this.#ticker)
-    const deadline = performance.now() + graceMs
-    while (this.#loops.length > 0 && performance.now() < deadline) {
-      const left = [...(await this.lag()).values()].reduce((sum, lag) => sum + lag, 0)
-      if (left === 0) break
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
     this.#stop.abort()
     await Promise.all(this.#loops)
     for (const { task } of this.#seats) await task.close()

@@ -50,6 +50,8 @@ async function takeAll(index: TimerIndex, expected: Set<string>, untilMs: number
   return taken
 }
 
-test.each([1, 2, 3, 4, 5, 6])('gives every entry once, in order, whatever is in memory: seed %i', (seed) => trial(seed, 400))
+test.each([1, 2, 3, 4, 5, 6])('gives every entry once, in order, whatever is in memory: seed %i', (seed) =>
+  trial(seed, 400),
+)
 
 test('more entries than fit in memory', () => trial(7, 6000))

@@ -9,7 +9,8 @@ const program = new Command('simulate')
   .parse()
 const options = program.opts<{ seeds: string; seed?: string }>()
 const first = Number(options.seed ?? 1)
-const seeds = options.seed !== undefined && program.getOptionValueSource('seeds') === 'default' ? 1 : Number(options.seeds)
+const seeds =
+  options.seed !== undefined && program.getOptionValueSource('seeds') === 'default' ? 1 : Number(options.seeds)
 
 const startedMs = performance.now()
 const marks = new Map<string, number>()

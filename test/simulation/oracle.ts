@@ -2,11 +2,26 @@
  * What a finished run must have come to, worked out anew from the accepted events by brute force: which events belong to
  * which profile, every trait, every membership. Shares no state, no aggregate and no timer with the operators.
  */
-import { EventReader } from '../../operators/event/event.ts'
+
 import { compileMatch } from '../../operators/event/condition.ts'
+import { EventReader } from '../../operators/event/event.ts'
 import type { DrivenRecord } from '../../runtime/driver.ts'
-import type { Event, IdentifiedEvent, IdentityAlias, IdentityChange, MembershipTransition, Profile } from '../../schemas/avro/types.ts'
-import type { Definitions, EventMatch, Expression, Literal, TraitDefinition, ValuePath } from '../../schemas/definitions.ts'
+import type {
+  Event,
+  IdentifiedEvent,
+  IdentityAlias,
+  IdentityChange,
+  MembershipTransition,
+  Profile,
+} from '../../schemas/avro/types.ts'
+import type {
+  Definitions,
+  EventMatch,
+  Expression,
+  Literal,
+  TraitDefinition,
+  ValuePath,
+} from '../../schemas/definitions.ts'
 
 export type Outcome = {
   readonly records: (topic: string) => readonly DrivenRecord[]
@@ -34,7 +49,8 @@ export function checkOutcome(outcome: Outcome): string[] {
     .filter(({ kind }) => kind === 'event')
     .map(({ value }) => value as IdentifiedEvent)
     .filter(({ hops }) => hops === 0)
-  require(decided.length === counted('accepted'), `${decided.length} events were identified, ${counted('accepted')} accepted`)
+  require(decided.length ===
+    counted('accepted'), `${decided.length} events were identified, ${counted('accepted')} accepted`)
   const ids = new Set(decided.map(({ tenant, event }) => `${tenant}/${event.event_id}`))
   require(ids.size === decided.length, 'an event was identified twice')
 
@@ -56,7 +72,8 @@ export function checkOutcome(outcome: Outcome): string[] {
   const changes = records('identity.changes').map(({ value }) => value as IdentityChange)
   for (const tenant of new Set(changes.map((change) => change.tenant))) {
     const seqs = changes.filter((change) => change.tenant === tenant).map(({ seq }) => seq)
-    require(new Set(seqs).size === seqs.length && Math.max(...seqs) === seqs.length, `${tenant}: identity sequence has gaps`)
+    require(new Set(seqs).size === seqs.length &&
+      Math.max(...seqs) === seqs.length, `${tenant}: identity sequence has gaps`)
   }
 
   const owned = new Map<string, EventReader[]>()
@@ -70,9 +87,15 @@ export function checkOutcome(outcome: Outcome): string[] {
     if (value === null) profiles.delete(key)
     else profiles.set(key, value as Profile)
   }
-  require(sameList([...profiles.keys()], [...owned.keys()]), `profiles ${profiles.size}, owners of events ${owned.size}`)
+  require(sameList(
+    [...profiles.keys()],
+    [...owned.keys()],
+  ), `profiles ${profiles.size}, owners of events ${owned.size}`)
 
-  const memberships = checkTransitions(records('segments.memberships').map(({ value }) => value as MembershipTransition), require)
+  const memberships = checkTransitions(
+    records('segments.memberships').map(({ value }) => value as MembershipTransition),
+    require,
+  )
 
   for (const [key, events] of owned) {
     const profile = profiles.get(key)
@@ -82,7 +105,10 @@ export function checkOutcome(outcome: Outcome): string[] {
     const traits = new Map(definitions.traits.map((trait) => [trait.id, traitOf(trait, events, outcome.clockMs)]))
     for (const [id, expected] of traits) {
       const actual = profile.traits[id]?.value ?? null
-      require(sameValue(actual, expected), `${key}: trait ${id} is ${JSON.stringify(actual)}, ${JSON.stringify(expected)} expected`)
+      require(sameValue(
+        actual,
+        expected,
+      ), `${key}: trait ${id} is ${JSON.stringify(actual)}, ${JSON.stringify(expected)} expected`)
     }
     for (const { id, expression } of definitions.segments) {
       const expected = holds(expression, events, traits, outcome.clockMs)
@@ -98,7 +124,10 @@ export function checkOutcome(outcome: Outcome): string[] {
 }
 
 /** Statuses alternate, sequences have no gaps, and effective times do not go back. Answers the last status of each. */
-function checkTransitions(transitions: readonly MembershipTransition[], require: (holds: boolean, what: string) => void): Map<string, 'entered' | 'exited'> {
+function checkTransitions(
+  transitions: readonly MembershipTransition[],
+  require: (holds: boolean, what: string) => void,
+): Map<string, 'entered' | 'exited'> {
   const last = new Map<string, MembershipTransition>()
   const ids = new Set<string>()
   for (const transition of transitions) {
@@ -136,7 +165,9 @@ function traitOf({ type, source }: TraitDefinition, events: readonly EventReader
     if (source.windowMs === null) return matches.length
     return Math.min(512, matches.filter(({ timeMs }) => timeMs > clockMs - source.windowMs!).length)
   }
-  const valued = matches.map((event) => ({ event, value: convert(firstValue(source.value, event), type) })).filter(({ value }) => value !== undefined)
+  const valued = matches
+    .map((event) => ({ event, value: convert(firstValue(source.value, event), type) }))
+    .filter(({ value }) => value !== undefined)
   if (source.kind === 'union') {
     const distinct = [...new Set(matches.flatMap((event) => valuesOf(source.value, event)))].sort()
     return distinct.length > 0 ? distinct.slice(0, source.max) : null
@@ -153,7 +184,12 @@ function traitOf({ type, source }: TraitDefinition, events: readonly EventReader
     min: (a: Valued, b: Valued) => order(b.value as string, a.value as string),
   }[source.policy]
   type Valued = (typeof valued)[number]
-  return valued.reduce<Valued | undefined>((best, one) => (best === undefined || better(one, best) > 0 ? one : best), undefined)?.value ?? null
+  return (
+    valued.reduce<Valued | undefined>(
+      (best, one) => (best === undefined || better(one, best) > 0 ? one : best),
+      undefined,
+    )?.value ?? null
+  )
 }
 
 function valuesOf(paths: readonly ValuePath[], event: EventReader): string[] {
@@ -170,7 +206,12 @@ function order(a: string | number, b: string | number): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-function holds(expression: Expression, events: readonly EventReader[], traits: ReadonlyMap<string, unknown>, clockMs: number): boolean {
+function holds(
+  expression: Expression,
+  events: readonly EventReader[],
+  traits: ReadonlyMap<string, unknown>,
+  clockMs: number,
+): boolean {
   switch (expression.op) {
     case 'and':
       return expression.of.every((part) => holds(part, events, traits, clockMs))
@@ -181,9 +222,13 @@ function holds(expression: Expression, events: readonly EventReader[], traits: R
     case 'has':
       return listOf(traits.get(expression.trait)).length > 0
     case 'trait_in':
-      return listOf(traits.get(expression.trait)).some((value) => expression.values.some((one) => compare(value, '==', one)))
+      return listOf(traits.get(expression.trait)).some((value) =>
+        expression.values.some((one) => compare(value, '==', one)),
+      )
     case 'trait':
-      return listOf(traits.get(expression.trait)).some((value) => compare(value, expression.comparison, expression.value))
+      return listOf(traits.get(expression.trait)).some((value) =>
+        compare(value, expression.comparison, expression.value),
+      )
     case 'count': {
       const { match, windowMs, comparison, threshold } = expression
       const inWindow = matching(match, events).filter(({ timeMs }) => windowMs === null || timeMs > clockMs - windowMs)

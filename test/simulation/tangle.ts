@@ -8,7 +8,13 @@ const shop = (name: string): string => `iglu:com.example.shop/${name}/jsonschema
 const product = { sku: 'sku-1', name: 'Trail shoe', category: 'shoes', price: 89.5, currency: 'EUR' }
 
 /** `events` items of a tenant over about `minutes` minutes of log time, from a small pool of identifiers. */
-export function tangle(options: { seed: number; tenant: string; startMs: number; events: number; minutes: number }): TrafficItem[] {
+export function tangle(options: {
+  seed: number
+  tenant: string
+  startMs: number
+  events: number
+  minutes: number
+}): TrafficItem[] {
   const { seed, tenant, startMs, events, minutes } = options
   const random = new Random('tangle', seed, tenant)
   const pool = (prefix: string, size: number): string[] => Array.from({ length: size }, (_, i) => `${prefix}${i}`)

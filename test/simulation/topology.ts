@@ -23,26 +23,53 @@ const retail = fileURLToPath(new URL('../../examples/retail', import.meta.url))
 
 export const tenantKeyOf = (tenant: string): Uint8Array => createHash('sha256').update(`simulated ${tenant}`).digest()
 
-export const assembleDefinitions: Assemble = (manifest, bodies) => definitionsFrom([manifest, ...bodies], tenantKeyOf(manifest.tenant))
+export const assembleDefinitions: Assemble = (manifest, bodies) =>
+  definitionsFrom([manifest, ...bodies], tenantKeyOf(manifest.tenant))
 
-export type SimulatedRun = { readonly differences: readonly string[]; readonly marks: Marks; readonly counters: ReadonlyMap<string, number> }
+export type SimulatedRun = {
+  readonly differences: readonly string[]
+  readonly marks: Marks
+  readonly counters: ReadonlyMap<string, number>
+}
 
 /** Runs a seed to its end and compares it with both oracles: the fold of the inboxes, and brute force over the events. */
 export async function simulateTopology(seed: number, eventsPerTenant = 90): Promise<SimulatedRun> {
   const random = new Random('topology', seed)
   const workspace = await loadWorkspace(retail)
   const tenants = ['north', 'south']
-  const partitions: Partitions = { identify: random.between(1, 3), graph: random.between(1, 2), profile: random.between(1, 3) }
-  const topology = customerData(workspace.destinations.map(({ id }) => id), partitions)
+  const partitions: Partitions = {
+    identify: random.between(1, 3),
+    graph: random.between(1, 2),
+    profile: random.between(1, 3),
+  }
+  const topology = customerData(
+    workspace.destinations.map(({ id }) => id),
+    partitions,
+  )
   const codec = new Codec(fixedSchemaIds())
   const manifests = tenants.map((tenant) => manifestOf({ ...workspace, tenant }))
 
   const items = tenants.map((tenant, i) => {
-    if (random.chance(0.6)) return tangle({ seed, tenant, startMs, events: eventsPerTenant, minutes: random.pick([10, 300, 60_000]) })
+    if (random.chance(0.6))
+      return tangle({ seed, tenant, startMs, events: eventsPerTenant, minutes: random.pick([10, 300, 60_000]) })
     const visitors = random.between(2, 8)
-    return [...generateTraffic({ seed: seed * 2 + i, events: eventsPerTenant, visitors, tenant, startMs, days: random.pick([1, 5, 40]) })]
+    return [
+      ...generateTraffic({
+        seed: seed * 2 + i,
+        events: eventsPerTenant,
+        visitors,
+        tenant,
+        startMs,
+        days: random.pick([1, 5, 40]),
+      }),
+    ]
   })
-  const { input, endMs } = inputOf(items.flat().sort((a, b) => a.logTimeMs - b.logTimeMs), codec, partitions.identify, random)
+  const { input, endMs } = inputOf(
+    items.flat().sort((a, b) => a.logTimeMs - b.logTimeMs),
+    codec,
+    partitions.identify,
+    random,
+  )
 
   const definitionsOf = (tenant: string): Definitions => {
     const [manifest, ...bodies] = manifests[tenants.indexOf(tenant)]!.records
@@ -54,7 +81,8 @@ export async function simulateTopology(seed: number, eventsPerTenant = 90): Prom
     codec,
     assemble: assembleDefinitions,
     prepare: async (log, reader) => {
-      for (const { records } of manifests) await applyDefinitions({ topology, log, codec, reader, records, logTimeMs: startMs })
+      for (const { records } of manifests)
+        await applyDefinitions({ topology, log, codec, reader, records, logTimeMs: startMs })
     },
     input,
     faults: someFaults,
@@ -73,15 +101,34 @@ export async function simulateTopology(seed: number, eventsPerTenant = 90): Prom
 }
 
 /** The items as records of events.raw, with ticks now and then, and a far tick at the end that closes every window. */
-function inputOf(items: readonly TrafficItem[], codec: Codec, partitions: number, random: Random): { input: AddressedRecord[]; endMs: number } {
+function inputOf(
+  items: readonly TrafficItem[],
+  codec: Codec,
+  partitions: number,
+  random: Random,
+): { input: AddressedRecord[]; endMs: number } {
   const topic = 'events.raw'
   const tick = (clockMs: number): AddressedRecord[] => {
     const value = codec.encode('Tick', { writer: 'source', clockMs })
-    return Array.from({ length: partitions }, (_, partition) => ({ topic, partition, kind: 'tick', key: 'source', value, timestampMs: clockMs }))
+    return Array.from({ length: partitions }, (_, partition) => ({
+      topic,
+      partition,
+      kind: 'tick',
+      key: 'source',
+      value,
+      timestampMs: clockMs,
+    }))
   }
   const input: AddressedRecord[] = []
   for (const { raw, key, logTimeMs } of items) {
-    input.push({ topic, partition: partitionOf(key, partitions), kind: 'event', key, value: codec.encode('RawEvent', raw), timestampMs: logTimeMs })
+    input.push({
+      topic,
+      partition: partitionOf(key, partitions),
+      kind: 'event',
+      key,
+      value: codec.encode('RawEvent', raw),
+      timestampMs: logTimeMs,
+    })
     if (random.chance(0.05)) input.push(...tick(logTimeMs))
   }
   const endMs = (items.at(-1)?.logTimeMs ?? startMs) + 400 * dayMs
