@@ -48,6 +48,11 @@ export class Rows {
     return old
   }
 
+  /** Whether the row has been changed since the last commit. */
+  isChanged(key: string): boolean {
+    return this.#changed.has(key)
+  }
+
   /** Reads those keys that have not been read, in one round. */
   async load(keys: readonly string[]): Promise<void> {
     const missing = keys.filter((key) => this.get(key) === undefined)

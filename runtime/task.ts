@@ -69,7 +69,9 @@ export type TaskParts = {
 type InboxRecord = {
   readonly record: StoredRecord
   readonly inbound: Inbound | undefined
-  prepared: Prepared | undefined
+  readonly prepared: Prepared | undefined
+  /** What it asked for, when it was last asked; all of it has been read since. */
+  needs: readonly Key[]
 }
 
 const checkpointKey = 'checkpoint'
@@ -151,7 +153,10 @@ export class Task {
       const records = batch.map((record) => this.#decode(record))
       await this.#resolve(records)
       this.#at('resolved')
-      for (const record of records) await this.#process(record)
+      for (const record of records) {
+        const waiting = this.#process(record)
+        if (waiting) await waiting
+      }
       this.#progress.inputOffset = nextOffset
       this.#at('processed')
       await this.#commit(records.length)
@@ -175,7 +180,7 @@ export class Task {
   // --- resolve ---
 
   #decode(record: StoredRecord): InboxRecord {
-    if (isControl(record.kind)) return { record, inbound: undefined, prepared: undefined }
+    if (isControl(record.kind)) return { record, inbound: undefined, prepared: undefined, needs: [] }
     const { stage, partition, codec } = this.#parts
     const schema = stage.inbox.kinds[record.kind]
     try {
@@ -184,9 +189,14 @@ export class Task {
       const inbound: Inbound = { kind: record.kind, key: record.key, value: codec.decode(schema, record.value) }
       const clock: UnitClock = { clockMs: 0, logTimeMs: record.timestampMs, offset: record.offset, partition }
       const prepared = prepare(stage, inbound, clock, this.#definitions.get(tenantOf(record.key)))
-      return { record, inbound, prepared }
+      return { record, inbound, prepared, needs: [] }
     } catch (error) {
-      return { record, inbound: { kind: record.kind, key: record.key, value: undefined }, prepared: { error } }
+      return {
+        record,
+        inbound: { kind: record.kind, key: record.key, value: undefined },
+        prepared: { error },
+        needs: [],
+      }
     }
   }
 
@@ -198,7 +208,8 @@ export class Task {
       const wanted = new Set<Key>()
       asking = asking.filter((record) => {
         let missing = false
-        for (const key of this.#needs(record)) {
+        record.needs = this.#needs(record)
+        for (const key of record.needs) {
           if (this.#rows.get(key) !== undefined) continue
           wanted.add(key)
           missing = true
@@ -227,35 +238,23 @@ export class Task {
 
   // --- run ---
 
-  async #process(inbox: InboxRecord): Promise<void> {
-    const { record, inbound } = inbox
-    if (inbound) {
-      if (this.#parts.stage.inbox.source) this.#progress.advance(logClock, record.timestampMs)
-      // Records before this one may have changed what it needs.
-      await this.#resolve([inbox])
-      this.#fireDueTimers(record.key, this.#clockOf(record.key, record.timestampMs), record.offset)
-      this.#processEvent(inbox)
-      return
+  /** Answers a promise only if there is something to wait for, which there seldom is. */
+  #process(inbox: InboxRecord): Promise<void> | undefined {
+    if (!inbox.inbound) return this.#processControl(inbox.record)
+    // What records before this one have changed may change what it needs.
+    if (inbox.needs.some((key) => this.#rows.isChanged(key))) {
+      if (this.#needs(inbox).some((key) => this.#rows.get(key) === undefined)) {
+        return this.#resolve([inbox]).then(() => this.#processEvent(inbox))
+      }
     }
-    try {
-      await this.#processControl(record)
-    } catch (cause) {
-      if (
-        cause instanceof MillraceError &&
-        (cause.retryable || cause.code === 'FENCED' || cause.code === 'TOO_MANY_DEAD')
-      )
-        throw cause
-      const place = { task: this.name, offset: record.offset }
-      throw new MillraceError(
-        'CONTROL_FAILED',
-        `${this.name}: the ${record.kind} at offset ${record.offset} failed: ${String(cause)}`,
-        { cause, place },
-      )
-    }
+    this.#processEvent(inbox)
+    return undefined
   }
 
-  #processEvent({ record, inbound, prepared }: InboxRecord): void {
-    invariant(inbound && prepared, 'a record for the operators was prepared')
+  #processEvent({ record, prepared }: InboxRecord): void {
+    invariant(prepared, 'a record for the operators was prepared')
+    if (this.#parts.stage.inbox.source) this.#progress.advance(logClock, record.timestampMs)
+    this.#fireDueTimers(record.key, this.#clockOf(record.key, record.timestampMs), record.offset)
     const clockMs = this.#clockOf(record.key, record.timestampMs)
     const clock = { clockMs, logTimeMs: record.timestampMs, offset: record.offset, partition: this.#parts.partition }
     try {
@@ -269,6 +268,17 @@ export class Task {
   }
 
   async #processControl(record: StoredRecord): Promise<void> {
+    try {
+      await this.#control(record)
+    } catch (cause) {
+      if (cause instanceof MillraceError && (cause.retryable || cause.code === 'TOO_MANY_DEAD')) throw cause
+      const place = { task: this.name, offset: record.offset }
+      const what = `${this.name}: the ${record.kind} at offset ${record.offset} failed: ${String(cause)}`
+      throw new MillraceError('CONTROL_FAILED', what, { cause, place })
+    }
+  }
+
+  async #control(record: StoredRecord): Promise<void> {
     const { stage, codec, definitions } = this.#parts
     invariant(record.value, 'a control record has a value')
     if (record.kind === controlKinds.tick) {

@@ -37,14 +37,17 @@ export function prepare(
   definitions: DefinitionsHead | undefined,
 ): Prepared {
   let effects: readonly Effect[] = [{ effect: 'pass', kind: record.kind, key: record.key, value: record.value }]
+  if (stage.firstStateful === 0) return { effects }
   const context: Context<never, DefinitionsHead> = { ...clock, clockMs: clock.logTimeMs, definitions, state: noState }
   try {
-    for (const operator of stage.operators.slice(0, stage.firstStateful)) {
-      effects = effects.flatMap((effect) => {
-        if (effect.effect !== 'pass') return [effect]
-        const { kind, key, value } = effect
-        return operator.process({ kind, key, value }, context)
-      })
+    for (let place = 0; place < stage.firstStateful; place++) {
+      const operator = stage.operators[place]!
+      const made: Effect[] = []
+      for (const effect of effects) {
+        if (effect.effect === 'pass') made.push(...operator.process(effect, context))
+        else made.push(effect)
+      }
+      effects = made
     }
     return { effects }
   } catch (error) {
@@ -99,7 +102,7 @@ export class Unit {
           this.counts.push(effect)
           break
         case 'pass':
-          this.run({ kind: effect.kind, key: effect.key, value: effect.value }, place + 1)
+          this.run(effect, place + 1)
       }
     }
   }
@@ -109,15 +112,7 @@ export class Unit {
     const operator = this.#stage.operators[place]
     invariant(operator, `stage ${this.#stage.name} has an operator for a record of kind ${record.kind} passed on`)
     invariant(++this.#passes <= passesMax, `a record is passed on at most ${passesMax} times`)
-    const { clockMs, logTimeMs, offset, partition } = this.#clock
-    const context: Context<unknown, DefinitionsHead> = {
-      clockMs,
-      logTimeMs,
-      offset,
-      partition,
-      definitions: this.#definitions,
-      state: (key) => this.#state(key, place),
-    }
+    const context = new OperatorContext(this, this.#clock, this.#definitions, place)
     this.perform(operator.process(record, context), place)
   }
 
@@ -126,7 +121,8 @@ export class Unit {
     this.#setRow(key, withTimer(this.#row(key), id, null))
   }
 
-  #state(key: Key, place: number): unknown {
+  /** State of the operator at `place` under a key. */
+  state(key: Key, place: number): unknown {
     const operator = this.#stage.operators[place]
     invariant(operator?.state, 'an operator without state reads none')
     return this.#row(key).sections[place - this.#stage.firstStateful]?.value(this.#codec, operator.state)
@@ -147,6 +143,26 @@ export class Unit {
     const row = this.#rows.get(key)
     invariant(row !== undefined, `an operator asks for a key before it reads it: ${tenantOf(key)}/…`)
     return row ?? emptyRow
+  }
+}
+
+/** What the operator at one place of the stage may read while it processes. */
+class OperatorContext implements Context<unknown, DefinitionsHead> {
+  readonly clockMs: number
+  readonly logTimeMs: number
+  readonly offset: number
+  readonly partition: number
+  readonly definitions: DefinitionsHead | undefined
+  /** Bound: operators take it out of their context. */
+  readonly state: (key: Key) => unknown
+
+  constructor(unit: Unit, clock: UnitClock, definitions: DefinitionsHead | undefined, place: number) {
+    this.clockMs = clock.clockMs
+    this.logTimeMs = clock.logTimeMs
+    this.offset = clock.offset
+    this.partition = clock.partition
+    this.definitions = definitions
+    this.state = (key) => unit.state(key, place)
   }
 }
 

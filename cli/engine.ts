@@ -1,0 +1,148 @@
+/** The embedded engine: log, stores and tasks of one data folder, under the definitions of one workspace. */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Codec } from '../runtime/codec.ts'
+import { applyDefinitions, DefinitionReader } from '../runtime/definitions.ts'
+import { EmbeddedLog } from '../runtime/embedded/log.ts'
+import { MillraceError } from '../runtime/errors.ts'
+import { LocalRegistry } from '../runtime/registry.ts'
+import { Runner } from '../runtime/runner.ts'
+import { RocksStores } from '../runtime/stores/rocksdb.ts'
+import { defaultLimits, type TaskObserver } from '../runtime/task.ts'
+import { allTopics, type Topology } from '../runtime/topology.ts'
+import { connectTopic, customerData, embeddedPartitions, type Partitions } from '../topologies/customer-data.ts'
+import { definitionsFrom, manifestOf } from '../workspace/manifest.ts'
+import { loadWorkspace, type Workspace } from '../workspace/workspace.ts'
+import { EngineTasks } from './engine-tasks.ts'
+import { tenantKeyFor } from './tenant-key.ts'
+
+export type EngineOptions = {
+  /** Everything Millrace keeps is below this folder. */
+  readonly dataFolder: string
+  readonly workspaceFolder: string
+  /** Instead of the key in the data folder: for runs that must be repeatable. */
+  readonly tenantKey?: Uint8Array
+  readonly partitions?: Partitions
+  readonly observer?: TaskObserver
+  /** 2 runs the profile stage in a thread of its own; 1, the default, can be repeated step by step. */
+  readonly threads?: 1 | 2
+  /** Log time of the marker that brings the definitions into force. */
+  readonly logTimeMs: number
+  readonly log?: LogOptions
+}
+
+export type LogOptions = {
+  /** Whether a commit survives a loss of power, and not a kill alone. */
+  readonly sync?: boolean
+  /** What retention counts from, and log time of records that say none. A history's own time, or the wall clock. */
+  readonly now?: () => number
+}
+
+export type Engine = {
+  readonly dataFolder: string
+  readonly workspace: Workspace
+  readonly topology: Topology
+  readonly log: EmbeddedLog
+  readonly codec: Codec
+  readonly runner: EngineTasks
+  /** Stops the tasks, letting them finish what is in their inboxes for at most `graceMs`, and lets go of the folder. */
+  close(graceMs?: number): Promise<void>
+}
+
+/**
+ * Opens the data folder, brings the workspace's definitions into force, and restores all tasks; nothing runs yet.
+ * CONFIG_INVALID with all problems of the workspace; DATA_UNWRITABLE, DATA_LOCKED, DATA_FOREIGN as they say.
+ */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const { dataFolder } = options
+  const workspace = await loadWorkspace(options.workspaceFolder)
+  await makeFolder(dataFolder)
+  const { log, codec } = await openLog(dataFolder, options.log)
+  const stores = new RocksStores(join(dataFolder, 'stores'))
+  try {
+    const tenantKey = await tenantKeyFor(dataFolder, {
+      given: options.tenantKey,
+      envName: workspace.tenantKeyEnv,
+      env: process.env,
+    })
+    const destinations = await destinationsOf(workspace, log)
+    const partitions = options.partitions ?? embeddedPartitions
+    const topology = customerData(destinations, partitions)
+    await log.createTopics(allTopics(topology))
+    const reader = new DefinitionReader(log, codec, (manifest, bodies) =>
+      definitionsFrom([manifest, ...bodies], tenantKey),
+    )
+    const { records } = manifestOf(workspace)
+    await applyDefinitions({ topology, log, codec, reader, records, logTimeMs: options.logTimeMs })
+    const { observer = {} } = options
+    const apart = options.threads === 2 ? ['profile'] : []
+    const stages = topology.stages.map(({ name }) => name).filter((name) => !apart.includes(name))
+    const parts = { topology, log, stores, codec, definitions: reader, limits: defaultLimits, observer, stages }
+    const thread = {
+      dataFolder,
+      tenantKey,
+      destinations,
+      partitions,
+      stages: apart,
+      observed: ['segments.memberships'],
+    }
+    const runner = await EngineTasks.start({
+      topology,
+      log,
+      runner: await Runner.start(parts),
+      observer,
+      thread: apart.length > 0 ? thread : null,
+    })
+    return {
+      dataFolder,
+      workspace,
+      topology,
+      log,
+      codec,
+      runner,
+      async close(graceMs = 0) {
+        await runner.stop(graceMs)
+        await stores.close()
+        await log.close()
+      },
+    }
+  } catch (error) {
+    await stores.close()
+    await log.close()
+    throw error
+  }
+}
+
+/** The log of a data folder and the codec of its records: all that queries need. */
+export async function openLog(
+  dataFolder: string,
+  options: LogOptions = {},
+): Promise<{ readonly log: EmbeddedLog; readonly codec: Codec }> {
+  const log = await EmbeddedLog.open(join(dataFolder, 'log'), options)
+  try {
+    return { log, codec: new Codec(await LocalRegistry.open(log)) }
+  } catch (error) {
+    await log.close()
+    throw error
+  }
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true })
+  } catch (cause) {
+    throw new MillraceError(
+      'DATA_UNWRITABLE',
+      `cannot make the data folder ${folder}: ${(cause as NodeJS.ErrnoException).code ?? String(cause)}`,
+      { cause },
+    )
+  }
+}
+
+const connectPattern = new RegExp(`^${connectTopic('([^.]+)').replace('.', '\\.')}$`)
+
+/** The workspace's destinations, and those of the past: what was once sent to them can still be read. */
+async function destinationsOf(workspace: Workspace, log: EmbeddedLog): Promise<readonly string[]> {
+  const past = (await log.topics()).flatMap(({ name }) => connectPattern.exec(name)?.[1] ?? [])
+  return [...new Set([...workspace.destinations.map(({ id }) => id), ...past])].sort()
+}

@@ -1,0 +1,42 @@
+/** The program `millrace`: commands, and how it ends. */
+import { Command, CommanderError } from 'commander'
+import { addDemo } from './commands/demo.ts'
+import { addDump } from './commands/dump.ts'
+import { addIngest } from './commands/ingest.ts'
+import { addProfile } from './commands/profile.ts'
+import { addStart } from './commands/start.ts'
+import { addTopology } from './commands/topology.ts'
+import { endingOf, exitRefused } from './failure.ts'
+import { packageVersion } from './package.ts'
+
+const program = new Command('millrace')
+  .description('Snowplow-style events in, profiles and segment memberships out, within a second.')
+  .version(packageVersion)
+  .showHelpAfterError('(add --help to see what there is)')
+  .helpCommand(false)
+  .exitOverride()
+
+addStart(program)
+addDemo(program)
+addIngest(program)
+addDump(program)
+addProfile(program)
+addTopology(program)
+
+// Whoever reads has had enough, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : exitRefused
+  } else {
+    const { status, text } = endingOf(error)
+    console.error(text)
+    process.exitCode = status
+  }
+}
