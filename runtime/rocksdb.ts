@@ -69,11 +69,16 @@ export class RocksDb {
    */
   async write(writes: readonly RocksWrite[], options: { readonly sync: boolean }): Promise<void> {
     if (writes.length === 0) return
-    const operations = writes.map(({ key, value }) =>
-      value === null ? { type: 'del' as const, key } : { type: 'put' as const, key, value },
-    )
     try {
-      await this.#call<void>((done) => this.#native.batch(operations, { sync: options.sync }, done))
+      await this.#call<void>((done) => {
+        // A chained batch takes each write as it comes; an array of operations costs half as much again to hand over.
+        const batch = this.#native.batch()
+        for (const { key, value } of writes) {
+          if (value === null) batch.del(key)
+          else batch.put(key, value)
+        }
+        batch.write({ sync: options.sync }, done)
+      })
     } catch (cause) {
       if (cause instanceof InvariantError) throw cause
       throw writeError(this.folder, cause)
@@ -155,11 +160,17 @@ const readAheadBytes = 256 * 1024
 type Done<Value = void> = (error: Error | null | undefined, value?: Value) => void
 
 /** What we use of the binding; its published types leave half of it as `any`. */
+type NativeBatch = {
+  put(key: RocksKey, value: Buffer): unknown
+  del(key: RocksKey): unknown
+  write(options: { sync: boolean }, done: Done): void
+}
+
 type Native = {
   open(options: object, done: Done): void
   close(done: Done): void
   getMany(keys: readonly RocksKey[], options: object, done: Done<(Buffer | undefined)[]>): void
-  batch(operations: readonly object[], options: { sync: boolean }, done: Done): void
+  batch(): NativeBatch
   clear(options: { gte: RocksKey; lt: RocksKey }, done: Done): void
   compactRange(from: RocksKey, to: RocksKey, done: Done): void
   iterator(options: object): {

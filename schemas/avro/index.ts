@@ -1,6 +1,7 @@
 /** The Avro schemas of every topic and store, by name. A schema may refer to those before it in order.json. */
 import { readFileSync } from 'node:fs'
 import avsc from 'avsc'
+import { nullableHook } from './nullable.ts'
 
 /** Files are beside this module in the source tree, and in the source tree of the build. */
 const folder = new URL(import.meta.url.includes('/dist/') ? '../../../schemas/avro/' : './', import.meta.url)
@@ -13,7 +14,7 @@ export const schemaTypes: ReadonlyMap<string, avsc.Type> = (() => {
   const types = new Map<string, avsc.Type>()
   for (const name of schemaNames) {
     const schema = JSON.parse(readFileSync(new URL(`${name}.avsc`, folder), 'utf8'))
-    types.set(name, avsc.Type.forSchema(schema, { registry, wrapUnions: false }))
+    types.set(name, avsc.Type.forSchema(schema, { registry, wrapUnions: false, typeHook: nullableHook }))
   }
   return types
 })()
