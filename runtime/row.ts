@@ -3,7 +3,7 @@ import type { Timer } from '../schemas/avro/types.ts'
 import type { Codec } from './codec.ts'
 import type { SchemaName } from './operator.ts'
 
-/** The state of one operator, decoded when it is first read and encoded when it is first written. */
+/** The state of one operator: as it was stored until it is first read, decoded from then on; never both in memory. */
 export class Section {
   #bytes: Buffer | undefined
   #value: unknown
@@ -22,13 +22,15 @@ export class Section {
   }
 
   value(codec: Codec, schema: SchemaName): unknown {
-    if (this.#value === undefined && this.#bytes) this.#value = codec.decode(schema, this.#bytes)
+    if (this.#bytes) {
+      this.#value = codec.decode(schema, this.#bytes)
+      this.#bytes = undefined
+    }
     return this.#value
   }
 
   bytes(codec: Codec, schema: SchemaName): Buffer {
-    this.#bytes ??= codec.encode(schema, this.#value as never)
-    return this.#bytes
+    return this.#bytes ?? codec.encode(schema, this.#value as never)
   }
 }
 

@@ -36,7 +36,7 @@ export type TaskLimits = {
 export const defaultLimits: TaskLimits = {
   recordsMax: 1000,
   bytesMax: 4 << 20,
-  cachedRowsMax: 16_000,
+  cachedRowsMax: 4_000,
   timersPerSlice: 256,
   deadPerMinuteMax: 1000,
 }
