@@ -22,7 +22,7 @@ const retail = fileURLToPath(new URL('../../examples/retail', import.meta.url))
 export const eventsPerSecond = 500
 const warmUpSeconds = 8
 
-async function latencyOf(folder: string, seconds: number, threads: 1 | 2): Promise<LatencyFigures> {
+async function latencyOf(folder: string, seconds: number, threads: 'shared' | 'apart'): Promise<LatencyFigures> {
   const engine = await openEngine({
     dataFolder: folder,
     workspaceFolder: retail,
@@ -83,5 +83,5 @@ async function latencyOf(folder: string, seconds: number, threads: 1 | 2): Promi
 }
 
 const [folder, seconds, threads] = process.argv.slice(2)
-console.log(JSON.stringify(await latencyOf(folder!, Number(seconds), threads === '1' ? 1 : 2)))
+console.log(JSON.stringify(await latencyOf(folder!, Number(seconds), threads === 'shared' ? 'shared' : 'apart')))
 process.exit(0)

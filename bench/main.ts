@@ -15,14 +15,14 @@ program
   .option('--events <n>', 'events of the throughput run', '200000')
   .option('--visitors <n>', 'visitors of the throughput run', '50000')
   .option('--seconds <n>', 'length of the latency run, at 500 events a second', '20')
-  .option('--threads <n>', '1, or 2 to run the profile stage in a thread of its own', '2')
+  .option('--threads <how>', 'shared: all tasks in one thread; apart: stages in threads of their own', 'apart')
   .option('--json', 'print one JSON line')
   .action(async (options: { events: string; visitors: string; seconds: string; threads: string; json?: boolean }) => {
     const figures = await benchTopology({
       events: Number(options.events),
       visitors: Number(options.visitors),
       seconds: Number(options.seconds),
-      threads: Number(options.threads),
+      threads: options.threads,
     })
     console.log(options.json ? JSON.stringify(figures) : printTopology(figures))
   })

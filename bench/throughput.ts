@@ -25,7 +25,7 @@ const retail = fileURLToPath(new URL('../../examples/retail', import.meta.url))
 /** The feeder waits while this many records wait in the inboxes: no figure is won by piling up work. */
 const lagMax = 20_000
 
-async function throughput(traffic: string, folder: string, threads: 1 | 2): Promise<ThroughputFigures> {
+async function throughput(traffic: string, folder: string, threads: 'shared' | 'apart'): Promise<ThroughputFigures> {
   const engine = await openEngine({
     dataFolder: folder,
     workspaceFolder: retail,
@@ -85,5 +85,5 @@ function pause(ms: number): Promise<void> {
 }
 
 const [traffic, folder, threads] = process.argv.slice(2)
-console.log(JSON.stringify(await throughput(traffic!, folder!, threads === '1' ? 1 : 2)))
+console.log(JSON.stringify(await throughput(traffic!, folder!, threads === 'shared' ? 'shared' : 'apart')))
 process.exit(0)

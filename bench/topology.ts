@@ -24,28 +24,20 @@ export async function benchTopology(options: {
   readonly events: number
   readonly visitors: number
   readonly seconds: number
-  readonly threads: number
+  readonly threads: string
 }): Promise<TopologyFigures> {
   const { events, visitors, seconds, threads } = options
   const folder = await mkdtemp(join(tmpdir(), 'millrace-bench-'))
   try {
     const traffic = join(folder, 'traffic')
     await writeTraffic(traffic, { events, visitors })
-    const throughput = await inProcess<ThroughputFigures>('throughput', [
-      traffic,
-      join(folder, 'throughput'),
-      String(threads),
-    ])
+    const throughput = await inProcess<ThroughputFigures>('throughput', [traffic, join(folder, 'throughput'), threads])
     const budget = await inProcess<Budget>('budget', [
       traffic,
       join(folder, 'budget'),
       String(Math.min(events, 50_000)),
     ])
-    const latency = await inProcess<LatencyFigures>('latency', [
-      join(folder, 'latency'),
-      String(seconds),
-      String(threads),
-    ])
+    const latency = await inProcess<LatencyFigures>('latency', [join(folder, 'latency'), String(seconds), threads])
     const { eventsPerSecond, rssMiB, cpuSeconds } = throughput
     return {
       eventsPerSecond,

@@ -1,4 +1,4 @@
-/** The tasks of an engine: in this thread, and optionally some stages in a thread of their own. */
+/** The tasks of an engine: in this thread, or in threads of their own over the log of this one. */
 import { MessageChannel, Worker } from 'node:worker_threads'
 import type { EmbeddedLog } from '../runtime/embedded/log.ts'
 import { serveLog } from '../runtime/embedded/remote-log.ts'
@@ -92,30 +92,30 @@ export class EngineTasks {
   readonly #topology: Topology
   readonly #log: EmbeddedLog
   readonly #runner: Runner
-  readonly #thread: StageThread | undefined
+  readonly #threads: readonly StageThread[]
 
-  private constructor(topology: Topology, log: EmbeddedLog, runner: Runner, thread: StageThread | undefined) {
+  private constructor(topology: Topology, log: EmbeddedLog, runner: Runner, threads: readonly StageThread[]) {
     this.#topology = topology
     this.#log = log
     this.#runner = runner
-    this.#thread = thread
+    this.#threads = threads
   }
 
-  /** `thread`: what the thread needs, when some stages run there; `runner` has the others. */
+  /** A thread for each element of `threads`, with what it needs; `runner` has the stages of none of them. */
   static async start(parts: {
     readonly topology: Topology
     readonly log: EmbeddedLog
     readonly runner: Runner
     readonly observer: TaskObserver
-    readonly thread: Omit<StageThreadData, 'port'> | null
+    readonly threads: readonly Omit<StageThreadData, 'port'>[]
   }): Promise<EngineTasks> {
     const { topology, log, runner, observer } = parts
-    const thread = parts.thread ? await StageThread.start(log, parts.thread, observer) : undefined
-    return new EngineTasks(topology, log, runner, thread)
+    const threads = await Promise.all(parts.threads.map((data) => StageThread.start(log, data, observer)))
+    return new EngineTasks(topology, log, runner, threads)
   }
 
   get tasks(): readonly TaskStatus[] {
-    return [...this.#runner.tasks, ...(this.#thread?.tasks ?? [])]
+    return [...this.#runner.tasks, ...this.#threads.flatMap(({ tasks }) => tasks)]
   }
 
   /** The tasks of this thread. */
@@ -145,15 +145,15 @@ export class EngineTasks {
     return lag
   }
 
-  /** Steps until nothing is left, one task at a time: repeatable. Only without a thread. */
+  /** Steps until nothing is left, one task at a time: repeatable. Only without threads. */
   drain(): Promise<void> {
-    invariant(!this.#thread, 'repeatable work runs in one thread')
+    invariant(this.#threads.length === 0, 'repeatable work runs in one thread')
     return this.#runner.drain()
   }
 
   run(onFatal: (error: unknown) => void): void {
     this.#runner.run(onFatal)
-    this.#thread?.run(onFatal)
+    for (const thread of this.#threads) thread.run(onFatal)
   }
 
   /** Each second, the log's own time goes into the source inboxes. */
@@ -167,6 +167,6 @@ export class EngineTasks {
     while (performance.now() < deadline && (await this.lag()) > 0)
       await new Promise((resolve) => setTimeout(resolve, 20))
     await this.#runner.stop()
-    await this.#thread?.stop()
+    await Promise.all(this.#threads.map((thread) => thread.stop()))
   }
 }

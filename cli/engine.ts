@@ -24,8 +24,8 @@ export type EngineOptions = {
   readonly tenantKey?: Uint8Array
   readonly partitions?: Partitions
   readonly observer?: TaskObserver
-  /** 2 runs the profile stage in a thread of its own; 1, the default, can be repeated step by step. */
-  readonly threads?: 1 | 2
+  /** shared, the default: all tasks run in this thread, and can be stepped one by one. apart: stages use further cores. */
+  readonly threads?: 'shared' | 'apart'
   /** Log time of the marker that brings the definitions into force. */
   readonly logTimeMs: number
   readonly log?: LogOptions
@@ -48,6 +48,9 @@ export type Engine = {
   /** Stops the tasks, letting them finish what is in their inboxes for at most `graceMs`, and lets go of the folder. */
   close(graceMs?: number): Promise<void>
 }
+
+/** Stages that share a thread, when stages run apart: two of about the same work. */
+const stageThreads = [['identify', 'graph'], ['profile']]
 
 /**
  * Opens the data folder, brings the workspace's definitions into force, and restores all tasks; nothing runs yet.
@@ -75,23 +78,22 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     const { records } = manifestOf(workspace)
     await applyDefinitions({ topology, log, codec, reader, records, logTimeMs: options.logTimeMs })
     const { observer = {} } = options
-    const apart = options.threads === 2 ? ['profile'] : []
-    const stages = topology.stages.map(({ name }) => name).filter((name) => !apart.includes(name))
+    const apart = options.threads === 'apart' ? stageThreads : []
+    const stages = topology.stages.map(({ name }) => name).filter((name) => !apart.flat().includes(name))
     const parts = { topology, log, stores, codec, definitions: reader, limits: defaultLimits, observer, stages }
-    const thread = {
-      dataFolder,
-      tenantKey,
-      destinations,
-      partitions,
-      stages: apart,
-      observed: ['segments.memberships'],
-    }
     const runner = await EngineTasks.start({
       topology,
       log,
       runner: await Runner.start(parts),
       observer,
-      thread: apart.length > 0 ? thread : null,
+      threads: apart.map((stages) => ({
+        dataFolder,
+        tenantKey,
+        destinations,
+        partitions,
+        stages,
+        observed: ['segments.memberships'],
+      })),
     })
     return {
       dataFolder,
