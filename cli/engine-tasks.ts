@@ -11,7 +11,7 @@ import type { StageThreadCommand, StageThreadData, StageThreadMessage } from './
 export type TaskStatus = Pick<Task, 'name' | 'counters' | 'inputOffset'>
 
 /** Room for young objects in a thread: batches live about as long as a default young generation, and would be copied. */
-const youngGenerationMiB = 96
+const youngGenerationMiB = 48
 
 /** Some stages, in a thread of their own. What it says of its tasks is as of their last commit. */
 class StageThread {

@@ -92,7 +92,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         destinations,
         partitions,
         stages,
-        observed: ['segments.memberships'],
+        observed: options.observer ? ['segments.memberships'] : [],
       })),
     })
     return {

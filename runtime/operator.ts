@@ -35,6 +35,17 @@ export type Effect =
       readonly key: Key
       readonly value: unknown
     }
+  /**
+   * As `emit`, to a compacted topic, where only the last of a key and commit is written: only that one's value is made,
+   * at the commit. So `value` reads nothing but what is immutable, and does not throw.
+   */
+  | {
+      readonly effect: 'emitLatest'
+      readonly topic: string
+      readonly kind: string
+      readonly key: Key
+      readonly value: () => unknown
+    }
   /** Hands a record to the next operator of the stage, in the same transaction. */
   | { readonly effect: 'pass'; readonly kind: string; readonly key: Key; readonly value: unknown }
   /** Sets the key's timer of that id, in place of an earlier one; null cancels it. */
@@ -46,6 +57,13 @@ export const put = (key: Key, value: unknown): Effect => ({ effect: 'put', key, 
 export const remove = (key: Key): Effect => ({ effect: 'remove', key })
 export const emit = (topic: string, kind: string, key: Key, value: unknown): Effect => ({
   effect: 'emit',
+  topic,
+  kind,
+  key,
+  value,
+})
+export const emitLatest = (topic: string, kind: string, key: Key, value: () => unknown): Effect => ({
+  effect: 'emitLatest',
   topic,
   kind,
   key,

@@ -17,24 +17,31 @@ export type EncodedRow = {
   readonly storedIndexMs: number | null
 }
 
+/** A row as it is in the store, and how long it is there. */
+type CachedRow = { readonly row: Row | null; readonly bytes: number }
+
+/** What a row costs beside its bytes. */
+const entryBytes = 200
+
 export class Rows {
   readonly #store: Store
   readonly #operators: readonly StatefulOperator[]
   readonly #codec: Codec
-  readonly #cachedMax: number
+  readonly #cachedBytesMax: number
   /**
    * Two generations: when the young one is full it becomes the old one, and what is read again moves up. That happens
    * between batches only, so that what a batch has read stays.
    */
-  #young = new Map<string, Row | null>()
-  #old = new Map<string, Row | null>()
+  #young = new Map<string, CachedRow>()
+  #old = new Map<string, CachedRow>()
+  #youngBytes = 0
   #changed = new Map<string, ChangedRow>()
 
-  constructor(store: Store, operators: readonly StatefulOperator[], codec: Codec, cachedMax: number) {
+  constructor(store: Store, operators: readonly StatefulOperator[], codec: Codec, cachedBytesMax: number) {
     this.#store = store
     this.#operators = operators
     this.#codec = codec
-    this.#cachedMax = cachedMax
+    this.#cachedBytesMax = cachedBytesMax
   }
 
   /** The row; null when there is none; undefined when it has not been read. */
@@ -42,10 +49,11 @@ export class Rows {
     const changed = this.#changed.get(key)
     if (changed) return changed.row
     const young = this.#young.get(key)
-    if (young !== undefined) return young
+    if (young) return young.row
     const old = this.#old.get(key)
-    if (old !== undefined) this.#cache(key, old)
-    return old
+    if (!old) return undefined
+    this.#cache(key, old)
+    return old.row
   }
 
   /** Whether the row has been changed since the last commit. */
@@ -60,7 +68,8 @@ export class Rows {
     const values = await this.#store.getMany(missing.map(rowKey))
     for (let i = 0; i < missing.length; i++) {
       const bytes = values[i]
-      this.#cache(missing[i]!, bytes ? decodeRow(bytes, this.#operators, this.#codec) : null)
+      const row = bytes ? decodeRow(bytes, this.#operators, this.#codec) : null
+      this.#cache(missing[i]!, { row, bytes: bytes?.length ?? 0 })
     }
   }
 
@@ -87,21 +96,25 @@ export class Rows {
     return encoded
   }
 
-  /** The changes are in the store: they are ordinary cached rows now. */
-  applied(): void {
-    for (const [key, { row }] of this.#changed) this.#cache(key, row)
+  /** The changes are in the store, as they were encoded: they are ordinary cached rows now. */
+  applied(changes: readonly EncodedRow[]): void {
+    for (const { key, bytes } of changes) {
+      this.#cache(key, { row: this.#changed.get(key)?.row ?? null, bytes: bytes?.length ?? 0 })
+    }
     this.#changed = new Map()
-    if (this.#young.size < this.#cachedMax / 2) return
+    if (this.#youngBytes < this.#cachedBytesMax / 2) return
     this.#old = this.#young
     this.#young = new Map()
+    this.#youngBytes = 0
   }
 
   discardChanges(): void {
     this.#changed = new Map()
   }
 
-  #cache(key: string, row: Row | null): void {
+  #cache(key: string, cached: CachedRow): void {
     this.#old.delete(key)
-    this.#young.set(key, row)
+    this.#youngBytes += cached.bytes - (this.#young.get(key)?.bytes ?? -entryBytes)
+    this.#young.set(key, cached)
   }
 }

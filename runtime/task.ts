@@ -25,8 +25,8 @@ import { type Emission, knownOf, type Prepared, prepare, Unit, type UnitClock } 
 export type TaskLimits = {
   readonly recordsMax: number
   readonly bytesMax: number
-  /** Decoded rows kept in memory. */
-  readonly cachedRowsMax: number
+  /** Rows kept in memory, by their size in the store; decoded they take some five times that. */
+  readonly cachedBytesMax: number
   /** Timers fired for one tick or sweep; the rest wait for a sweep record, behind the live records. */
   readonly timersPerSlice: number
   /** More dead letters within a minute of log time stop the task. */
@@ -36,7 +36,7 @@ export type TaskLimits = {
 export const defaultLimits: TaskLimits = {
   recordsMax: 1000,
   bytesMax: 4 << 20,
-  cachedRowsMax: 4_000,
+  cachedBytesMax: 4 << 20,
   timersPerSlice: 256,
   deadPerMinuteMax: 1000,
 }
@@ -103,7 +103,7 @@ export class Task {
   private constructor(parts: TaskParts, writer: TaskWriter, progress: Progress) {
     this.#parts = parts
     this.name = taskName(parts.stage.name, parts.partition)
-    this.#rows = new Rows(parts.store, parts.stage.stateful, parts.codec, parts.limits.cachedRowsMax)
+    this.#rows = new Rows(parts.store, parts.stage.stateful, parts.codec, parts.limits.cachedBytesMax)
     this.#timers = new TimerIndex(parts.store)
     this.#writer = writer
     this.#committed = progress
@@ -422,7 +422,9 @@ export class Task {
     for (const { name, by } of unit.counts) this.#progress.count(name, by)
   }
 
-  #encode({ topic, kind, key, value }: Emission, timestampMs: number): AddressedRecord {
+  #encode(emission: Emission, timestampMs: number): AddressedRecord {
+    const { topic, kind, key } = emission
+    const value = emission.effect === 'emitLatest' ? emission.value() : emission.value
     const { partitions, kinds } = this.#parts.stage.topics.get(topic)!
     const schema = kinds[kind]
     invariant(schema, `the topic ${topic} has no records of kind ${kind}`)
@@ -530,7 +532,7 @@ export class Task {
       ...changes.flatMap(writesOf),
       ...checkpointWrites(checkpoint, offsets[offsets.length - 1]! + 1),
     ])
-    this.#rows.applied()
+    this.#rows.applied(changes)
     this.#timers.applied()
     this.#outputs = []
     this.#compacted.clear()

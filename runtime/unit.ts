@@ -15,7 +15,7 @@ import type { Rows } from './rows.ts'
 import type { Stage } from './stage.ts'
 
 /** Effects of a unit that are for others than the task's own rows. */
-export type Emission = { readonly topic: string; readonly kind: string; readonly key: string; readonly value: unknown }
+export type Emission = Extract<Effect, { readonly effect: 'emit' | 'emitLatest' }>
 
 export type UnitClock = {
   readonly clockMs: number
@@ -92,6 +92,7 @@ export class Unit {
           this.#setRow(effect.key, withTimer(this.#row(effect.key), effect.id, effect.atMs))
           break
         case 'emit':
+        case 'emitLatest':
           invariant(
             this.#stage.topics.has(effect.topic),
             `stage ${this.#stage.name} declares the topic ${effect.topic} it emits to`,

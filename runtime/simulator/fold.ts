@@ -94,9 +94,10 @@ export function fold(parts: FoldParts): Folded {
       for (const effect of effects) {
         if (effect.effect === 'count') counted.push(effect)
         else if (effect.effect === 'pass') run(effect.kind, effect.key, effect.value, place + 1)
-        else if (effect.effect === 'emit') {
+        else if (effect.effect === 'emit' || effect.effect === 'emitLatest') {
           const topic = stage.topics.get(effect.topic)!
-          const bytes = effect.value === null ? null : codec.encode(topic.kinds[effect.kind]!, effect.value as never)
+          const value = effect.effect === 'emitLatest' ? effect.value() : effect.value
+          const bytes = value === null ? null : codec.encode(topic.kinds[effect.kind]!, value as never)
           const to = partitionOf(effect.key, topic.partitions)
           emitted.push({
             topic: topic.name,

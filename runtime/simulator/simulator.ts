@@ -69,7 +69,7 @@ type Seat = {
 
 const limits: TaskLimits = {
   ...defaultLimits,
-  cachedRowsMax: 16,
+  cachedBytesMax: 16 * 1024,
   timersPerSlice: 5,
   deadPerMinuteMax: Number.MAX_SAFE_INTEGER,
 }
