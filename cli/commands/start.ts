@@ -12,6 +12,7 @@ type Options = {
   readonly data: string
   readonly workspace: string
   readonly demo: boolean
+  readonly threads: 'shared' | 'apart'
   readonly json?: true
 }
 
@@ -34,6 +35,14 @@ export function addStart(program: Command): void {
     .addOption(new Option('--port <port>', 'of the collector').argParser(integer(0, 65_535)).default(8080))
     .addOption(dataOption())
     .addOption(workspaceOption())
+    .addOption(
+      new Option(
+        '--threads <how>',
+        'shared: all stages in one thread; apart: two more threads, for more events on more cores',
+      )
+        .choices(['shared', 'apart'])
+        .default('shared'),
+    )
     .option('--no-demo', 'without the made-up shop: for real trackers and real destinations')
     .option('--json', 'a JSON line each second instead of the view')
     .addHelpText(
@@ -44,7 +53,7 @@ export function addStart(program: Command): void {
     .action(start)
 }
 
-async function start({ port, data, workspace, demo, json }: Options): Promise<void> {
+async function start({ port, data, workspace, demo, threads, json }: Options): Promise<void> {
   let stop = (): void => {}
   let fail = (_error: unknown): void => {}
   const stopRequested = new Promise<void>((resolve, reject) => {
@@ -63,6 +72,7 @@ async function start({ port, data, workspace, demo, json }: Options): Promise<vo
     workspaceFolder: workspace,
     port,
     demo,
+    threads,
     onFatal: (error) => fail(error),
   })
 

@@ -16,6 +16,7 @@ export type ServiceOptions = {
   readonly port: number
   /** Customers that are made up send events, and webhooks go to a receiver of ours. */
   readonly demo: boolean
+  readonly threads: 'shared' | 'apart'
   /** Told of what stops it for good. */
   readonly onFatal: (error: unknown) => void
 }
@@ -59,12 +60,13 @@ export class Service {
 
   /** Everything runs once this resolves. PORT_TAKEN, and what `openEngine` throws; then nothing is left open. */
   static async start(options: ServiceOptions): Promise<Service> {
-    const { dataFolder, workspaceFolder, port, demo } = options
+    const { dataFolder, workspaceFolder, port, demo, threads } = options
     const latency = new Latency()
     let audiences: Audiences | undefined
     const engine = await openEngine({
       dataFolder,
       workspaceFolder,
+      threads,
       logTimeMs: Date.now(),
       observer: {
         committed: (_task, { outputs }) => {
