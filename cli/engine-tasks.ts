@@ -93,6 +93,7 @@ export class EngineTasks {
   readonly #log: EmbeddedLog
   readonly #runner: Runner
   readonly #threads: readonly StageThread[]
+  #stopped: Promise<void> | undefined
 
   private constructor(topology: Topology, log: EmbeddedLog, runner: Runner, threads: readonly StageThread[]) {
     this.#topology = topology
@@ -161,12 +162,20 @@ export class EngineTasks {
     this.#runner.tick()
   }
 
-  /** Lets tasks finish what is in their inboxes, for at most `graceMs`, and stops. Nothing is lost either way. */
-  async stop(graceMs: number): Promise<void> {
+  /** Lets tasks finish what is in their inboxes, for at most `graceMs`, and stops, once. Nothing is lost either way. */
+  stop(graceMs: number): Promise<void> {
+    this.#stopped ??= this.#stop(graceMs)
+    return this.#stopped
+  }
+
+  async #stop(graceMs: number): Promise<void> {
     const deadline = performance.now() + graceMs
-    while (performance.now() < deadline && (await this.lag()) > 0)
-      await new Promise((resolve) => setTimeout(resolve, 20))
+    while (performance.now() < deadline && (await this.lag()) > 0) await pause(20)
     await this.#runner.stop()
     await Promise.all(this.#threads.map((thread) => thread.stop()))
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }

@@ -14,36 +14,40 @@ afterAll(() => folder.remove())
 
 const numberOf = (line: Readonly<Record<string, unknown>>, name: string): number => Number(line[name])
 
-test('start shows the demo shop at work within ten seconds; Ctrl-C drains and ends with 0; the next start goes on', async () => {
-  const data = join(folder.path, 'shop')
-  const first = new Running(['--data', data])
-  const startedAt = performance.now()
-  const told = await first.told((line) => numberOf(line, 'events') >= 50 && numberOf(line, 'entered') > 0)
-  expect(performance.now() - startedAt).toBeLessThan(20_000) // ten, on a machine that does nothing else
-  expect(numberOf(told, 'profiles')).toBeGreaterThan(0)
-  const { status, last } = await first.end('SIGINT')
-  expect({ status, kind: last.kind }).toEqual({ status: 0, kind: 'stopped' })
-  const total = ['valid', 'bad', 'duplicates', 'dead'].reduce((sum, name) => sum + numberOf(last, name), 0)
-  expect(total).toBe(numberOf(last, 'events'))
-  expect(numberOf(last, 'delivered')).toBe(numberOf(last, 'activated'))
+test.each(['shared', 'apart'])(
+  'start shows the demo shop at work within ten seconds; Ctrl-C drains and ends with 0; the next start goes on: threads %s',
+  async (threads) => {
+    const data = join(folder.path, `shop-${threads}`)
+    const first = new Running(['--threads', threads, '--data', data])
+    const startedAt = performance.now()
+    const told = await first.told((line) => numberOf(line, 'events') >= 50 && numberOf(line, 'entered') > 0)
+    expect(performance.now() - startedAt).toBeLessThan(20_000) // ten, on a machine that does nothing else
+    expect(numberOf(told, 'profiles')).toBeGreaterThan(0)
+    const { status, last } = await first.end('SIGINT')
+    expect({ status, kind: last.kind }).toEqual({ status: 0, kind: 'stopped' })
+    const total = ['valid', 'bad', 'duplicates', 'dead'].reduce((sum, name) => sum + numberOf(last, name), 0)
+    expect(total).toBe(numberOf(last, 'events'))
+    expect(numberOf(last, 'delivered')).toBe(numberOf(last, 'activated'))
 
-  const second = new Running(['--no-demo', '--data', data])
-  const status2 = await second.told(({ kind }) => kind === 'status')
-  for (const name of [
-    'events',
-    'valid',
-    'bad',
-    'duplicates',
-    'profiles',
-    'merges',
-    'entered',
-    'exited',
-    'members',
-    'delivered',
-  ])
-    expect({ [name]: status2[name] }).toEqual({ [name]: last[name] })
-  expect((await second.end('SIGTERM')).status).toBe(0)
-}, 120_000)
+    const second = new Running(['--no-demo', '--data', data])
+    const status2 = await second.told(({ kind }) => kind === 'status')
+    for (const name of [
+      'events',
+      'valid',
+      'bad',
+      'duplicates',
+      'profiles',
+      'merges',
+      'entered',
+      'exited',
+      'members',
+      'delivered',
+    ])
+      expect({ [name]: status2[name] }).toEqual({ [name]: last[name] })
+    expect((await second.end('SIGTERM')).status).toBe(0)
+  },
+  120_000,
+)
 
 test('a Snowplow tracker sends to the collector: its visitor has a profile and segments', async () => {
   const data = join(folder.path, 'tracker')
