@@ -34,7 +34,7 @@ export type TaskLimits = {
 }
 
 export const defaultLimits: TaskLimits = {
-  recordsMax: 1000,
+  recordsMax: 400,
   bytesMax: 4 << 20,
   cachedBytesMax: 4 << 20,
   timersPerSlice: 256,
@@ -459,7 +459,7 @@ export class Task {
       value,
       timestampMs: record.timestampMs,
     })
-    this.#progress.count('dead', 1)
+    this.#progress.count(timer ? 'dead.timers' : 'dead', 1)
     this.#countDead(record.timestampMs)
   }
 

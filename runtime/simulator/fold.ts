@@ -137,7 +137,8 @@ export function fold(parts: FoldParts): Folded {
   }
 
   const bury = (record: StoredRecord, error: unknown, letter: { id: string; atMs: number } | null): void => {
-    counters.set('dead', (counters.get('dead') ?? 0) + 1)
+    const counted = letter ? 'dead.timers' : 'dead'
+    counters.set(counted, (counters.get(counted) ?? 0) + 1)
     const message = error instanceof Error ? error.message : String(error)
     // The letter is compared by its place, not by its bytes: what it says of the cause is the runtime's own.
     write(
