@@ -96,6 +96,7 @@ export class OneOperator<In extends Inbound, State, Definitions> {
         this.counts.set(effect.name, (this.counts.get(effect.name) ?? 0) + effect.by)
         break
       case 'emit':
+      case 'emitLatest':
       case 'pass':
     }
   }

@@ -43,6 +43,10 @@ export function isKnown({ node }: Root): boolean {
   return Object.keys(node.unique).length > 0
 }
 
+export function isAmong(roots: readonly Root[], { id }: Root): boolean {
+  return roots.some((root) => root.id === id)
+}
+
 /** Oldest first: the profile created first survives a merge, among equals the smallest id. */
 export function byAge(a: Root, b: Root): number {
   return a.node.createdAtMs - b.node.createdAtMs || (a.node.survivor < b.node.survivor ? -1 : 1)

@@ -28,16 +28,8 @@ import type { Definitions } from '../../schemas/definitions.ts'
 import { fragmentOf } from '../ids.ts'
 import { byAge, joined, listedIdentifiersMax, newRoot, type Root } from './forest.ts'
 import { Ledger } from './ledger.ts'
-import {
-  edgeState,
-  identifierRow,
-  identifierState,
-  profileRow,
-  profileState,
-  sequenceRow,
-  sequenceState,
-} from './rows.ts'
-import { foundedBy, type Link, rowsToRead, type Survey, surveyOf } from './survey.ts'
+import { edgeState, identifierState, profileRow, profileState, sequenceRow, sequenceState } from './rows.ts'
+import { type Link, rowsToRead, type Survey, surveyOf } from './survey.ts'
 import { type Verdict, verdictOn } from './verdict.ts'
 
 export type GraphRecord = Inbound<'request', IdentityRequest>
@@ -46,16 +38,17 @@ export const graph: Operator<GraphRecord, GraphState, Definitions> = {
   name: 'graph',
   state: 'GraphState',
 
-  needs({ key, value }, known, definitions) {
-    return definitions ? rowsToRead(value, key, definitions, known.state) : []
+  needs({ value: request }, known, definitions) {
+    return definitions ? rowsToRead(request, definitions, known.state) : []
   },
 
-  process({ key, value: request }, context) {
+  process({ value: request }, context) {
+    const { tenant } = request
     const { definitions, clockMs } = context
     invariant(definitions, 'requests of a tenant come after its definitions')
-    const survey = surveyOf(request, key, definitions, context.state)
+    const survey = surveyOf(request, definitions, context.state)
     const verdict = verdictOn(request, survey)
-    const foundingRow = verdict.founding && profileRow(survey.tenant, verdict.founding.profileId)
+    const foundingRow = verdict.founding && profileRow(tenant, verdict.founding.profileId)
     invariant(!foundingRow || !context.state(foundingRow), 'a profile is founded under an id not in use')
     const { ruleVersion } = definitions.identity
     const ledger = new Ledger({ request, rule: verdict.rule, ruleVersion, decidedAtMs: clockMs }, survey.seq)
@@ -63,14 +56,14 @@ export const graph: Operator<GraphRecord, GraphState, Definitions> = {
     const merge = mergeOf(request, verdict, ledger)
     recordLinks(verdict, merge.root, ledger)
     return [
-      ...profileRowsOf(request, survey.tenant, verdict, merge),
+      ...profileRowsOf(request, verdict, merge),
       ...identifierRowsOf(request, survey, verdict, merge),
       ...edgesOf(request, survey, ruleVersion),
-      ...(ledger.seq > survey.seq ? [put(sequenceRow(survey.tenant), sequenceState(ledger.seq))] : []),
+      ...(ledger.seq > survey.seq ? [put(sequenceRow(tenant), sequenceState(ledger.seq))] : []),
       ...ledger.effects,
       ...merge.emissions,
       ...eventOf(request, survey, verdict, merge.root, ledger.seq),
-      ...answerOf(request, verdict, merge.root, ledger.seq, definitions),
+      ...answerOf(request, survey, verdict, merge.root, ledger.seq),
       ...counted('profiles.created', verdict.founding ? 1 : 0),
       ...counted('merges', merge.lost.length),
       ...counted('merges.refused', verdict.refused.length),
@@ -126,29 +119,26 @@ function recordLinks({ linked, refused }: Verdict, { node }: Root, ledger: Ledge
   }
 }
 
-function profileRowsOf(
-  request: IdentityRequest,
-  tenant: string,
-  verdict: Verdict,
-  { root, below }: Merge,
-): readonly Effect[] {
+function profileRowsOf(request: IdentityRequest, verdict: Verdict, { root, below }: Merge): readonly Effect[] {
   const rows = [...below]
   if (addsTo(root, verdict)) rows.push(enriched(root, request, verdict))
   else if (verdict.founding || below.length > 0) rows.push(root)
-  return rows.map(({ id, node }) => put(profileRow(tenant, id), profileState(node)))
+  return rows.map(({ id, node }) => put(profileRow(request.tenant, id), profileState(node)))
 }
 
 function identifierRowsOf(
   request: IdentityRequest,
-  { tenant, links, sitting }: Survey,
+  { links, sitting }: Survey,
   verdict: Verdict,
   { root, below }: Merge,
 ): readonly Effect[] {
   const joinedIds = new Set(below.map(({ id }) => id))
-  return [...links, ...(sitting ? [sitting] : [])].flatMap((link) => {
+  const effects: Effect[] = []
+  for (const link of sitting ? [...links, sitting] : links) {
     const node = ownersAfter(link, request, verdict, root.id, joinedIds)
-    return node ? [put(identifierRow(tenant, link.identifier), identifierState(node))] : []
-  })
+    if (node) effects.push(put(link.row, identifierState(node)))
+  }
+  return effects
 }
 
 function addsTo({ node }: Root, { linked, unique }: Verdict): boolean {
@@ -156,12 +146,14 @@ function addsTo({ node }: Root, { linked, unique }: Verdict): boolean {
 }
 
 function enriched({ id, node }: Root, { foundedAtMs }: IdentityRequest, { linked, unique }: Verdict): Root {
-  const listed = linked.map(({ identifier }): LinkedIdentifier => ({ ...identifier, linkedAtMs: foundedAtMs }))
+  const listed = linked.map(
+    ({ identifier: { namespace, hash } }): LinkedIdentifier => ({ namespace, hash, linkedAtMs: foundedAtMs }),
+  )
   return {
     id,
     node: {
       ...node,
-      unique: { ...node.unique, ...Object.fromEntries(unique) },
+      unique: unique.length === 0 ? node.unique : { ...node.unique, ...Object.fromEntries(unique) },
       identifiers: [...node.identifiers, ...listed].slice(0, listedIdentifiersMax),
     },
   }
@@ -191,7 +183,7 @@ function sameList(a: readonly string[], b: readonly string[]): boolean {
 
 function edgesOf(request: IdentityRequest, { edges }: Survey, ruleVersion: string): readonly Effect[] {
   const { foundedAtMs: atMs, eventId, event } = request
-  return edges.map(({ key, edge }) => {
+  return edges.map(({ row, edge }) => {
     const next: Edge = edge
       ? {
           ...edge,
@@ -200,7 +192,7 @@ function edgesOf(request: IdentityRequest, { edges }: Survey, ruleVersion: strin
           count: edge.count + 1,
         }
       : { firstSeenMs: atMs, lastSeenMs: atMs, count: 1, eventId, source: event?.source ?? '', ruleVersion }
-    return put(key, edgeState(next))
+    return put(row, edgeState(next))
   })
 }
 
@@ -233,14 +225,14 @@ function eventOf(
 
 function answerOf(
   request: IdentityRequest,
+  { firstId }: Survey,
   { sittingOnly }: Verdict,
   { node }: Root,
   identitySeq: number,
-  definitions: Definitions,
 ): readonly Effect[] {
   const { tenant, client, requestSeq, setKey, kind, sittingId } = request
   const profileId = node.survivor
-  const told = kind === 'notice' ? foundedBy(request, definitions) : null
+  const told = kind === 'notice' ? firstId : null
   if (told === profileId && !sittingOnly) return []
   const learned: Learned = {
     tenant,

@@ -15,9 +15,22 @@ export function edgeRow(tenant: string, a: Named, b: Named): Key {
   return `${tenant}/edge:${first}|${second}`
 }
 
-const empty: GraphState = { sequence: null, identifier: null, profile: null, edge: null }
-
-export const sequenceState = (seq: number): GraphState => ({ ...empty, sequence: { seq } })
-export const identifierState = (identifier: IdentifierNode): GraphState => ({ ...empty, identifier })
-export const profileState = (profile: ProfileNode): GraphState => ({ ...empty, profile })
-export const edgeState = (edge: Edge): GraphState => ({ ...empty, edge })
+export const sequenceState = (seq: number): GraphState => ({
+  sequence: { seq },
+  identifier: null,
+  profile: null,
+  edge: null,
+})
+export const identifierState = (identifier: IdentifierNode): GraphState => ({
+  sequence: null,
+  identifier,
+  profile: null,
+  edge: null,
+})
+export const profileState = (profile: ProfileNode): GraphState => ({
+  sequence: null,
+  identifier: null,
+  profile,
+  edge: null,
+})
+export const edgeState = (edge: Edge): GraphState => ({ sequence: null, identifier: null, profile: null, edge })

@@ -10,7 +10,7 @@
 import { invariant } from '../../runtime/errors.ts'
 import type { IdentityRequest } from '../../schemas/avro/types.ts'
 import { identifierKey } from '../ids.ts'
-import { isKnown, type Root } from './forest.ts'
+import { isAmong, isKnown, type Root } from './forest.ts'
 import { isShared, type Link, ownersOf, type Survey } from './survey.ts'
 
 export type Verdict = {
@@ -47,7 +47,7 @@ export function verdictOn(request: IdentityRequest, survey: Survey): Verdict {
 }
 
 /** The event says whose it is: best identifier first, whoever does not contradict what has been accepted is the same person. */
-function onUnique(request: IdentityRequest, { links, sitting, newIdOn }: Survey): Verdict {
+function onUnique(request: IdentityRequest, { links, sitting, newId }: Survey): Verdict {
   const unique = links.filter(({ rule }) => rule.unique).map((link) => uniqueOf(link))
   const held = new Map(unique)
   const signsIn = sitting && links.some(({ identifier }) => identifierKey(identifier) === request.sittingUser)
@@ -61,7 +61,7 @@ function onUnique(request: IdentityRequest, { links, sitting, newIdOn }: Survey)
   const linked = apart.filter(hasRoom)
   return {
     accepted,
-    founding: accepted.length === 0 ? { on: links[0]!, profileId: newIdOn(links[0]!) } : null,
+    founding: accepted.length === 0 ? { on: links[0]!, profileId: newId } : null,
     linked,
     refused: linked.filter(({ roots }) => roots.length > 0).map((link) => ({ link, roots: link.roots })),
     unique,
@@ -72,63 +72,52 @@ function onUnique(request: IdentityRequest, { links, sitting, newIdOn }: Survey)
 }
 
 /** At most one known person among them: all of them are one. */
-function onAgreement({ links, newIdOn }: Survey): Verdict {
+function onAgreement({ links, newId }: Survey): Verdict {
   const accepted = ownersOf(links)
-  return {
-    ...plain,
+  return plain({
     accepted,
-    founding: accepted.length === 0 ? { on: links[0]!, profileId: newIdOn(links[0]!) } : null,
+    founding: accepted.length === 0 ? { on: links[0]!, profileId: newId } : null,
     linked: links.filter(isUnowned),
+    sittingOnly: false,
     rule: 'same_event',
-  }
+  })
 }
 
 /** A shared device, but the event names one person whom we know. */
 function onPerson(person: Root, { links }: Survey): Verdict {
-  return { ...plain, accepted: [person], linked: links.filter(isUnowned), rule: 'same_event' }
+  const linked = links.filter(isUnowned)
+  return plain({ accepted: [person], founding: null, linked, sittingOnly: false, rule: 'same_event' })
 }
 
-function onShared(request: IdentityRequest, { links, sitting, user, newIdOn }: Survey): Verdict {
+function onShared(request: IdentityRequest, { links, sitting, user }: Survey): Verdict {
   invariant(sitting, 'the sitting of a shared device was read')
   const anonymous = sitting.roots.filter((root) => !isKnown(root))
   const owners = user.filter((root) => Object.entries(root.node.unique).some(isSittingUser(request)))
   const accepted = owners.length === 1 ? [...owners, ...anonymous] : anonymous
-  const founding = accepted.length === 0 ? { on: sitting, profileId: newIdOn(sitting) } : null
-  return {
-    ...plain,
-    accepted,
-    founding,
-    linked: [...(founding ? [sitting] : []), ...links.filter(isUnowned)],
-    sittingOnly: true,
-    rule: 'sitting',
-  }
+  const founding = accepted.length === 0 ? { on: sitting, profileId: sitting.newId } : null
+  const linked = [...(founding ? [sitting] : []), ...links.filter(isUnowned)]
+  return plain({ accepted, founding, linked, sittingOnly: true, rule: 'sitting' })
 }
 
 /** IDENTIFY has founded a profile on a new client key. Usually nobody else has seen it; if somebody has, they are one. */
-function onNotice({ links, sitting, founded, newIdOn }: Survey): Verdict {
+function onNotice({ links, sitting, founded, newId }: Survey): Verdict {
   const own = links[0]!
-  const founding = founded ? null : { on: own, profileId: newIdOn(own) }
+  const founding = founded ? null : { on: own, profileId: newId }
   if (isShared(links)) {
     invariant(sitting, 'the sitting of a shared device was read')
-    return {
-      ...plain,
-      accepted: founded ? [founded] : [],
-      founding,
-      linked: founded ? [] : [sitting],
-      sittingOnly: true,
-      rule: 'sitting',
-    }
+    const accepted = founded ? [founded] : []
+    return plain({ accepted, founding, linked: founded ? [] : [sitting], sittingOnly: true, rule: 'sitting' })
   }
-  return {
-    ...plain,
-    accepted: founded && !isAmong(own.roots, founded) ? [founded, ...own.roots] : own.roots,
-    founding,
-    linked: isUnowned(own) ? [own] : [],
-    rule: 'founded',
-  }
+  const accepted = founded && !isAmong(own.roots, founded) ? [founded, ...own.roots] : own.roots
+  return plain({ accepted, founding, linked: isUnowned(own) ? [own] : [], sittingOnly: false, rule: 'founded' })
 }
 
-const plain = { founding: null, linked: [], refused: [], unique: [], sittingOnly: false, overshared: 0 } as const
+type Plain = Pick<Verdict, 'accepted' | 'founding' | 'linked' | 'sittingOnly' | 'rule'>
+
+/** A verdict that sets nobody apart. */
+function plain({ accepted, founding, linked, sittingOnly, rule }: Plain): Verdict {
+  return { accepted, founding, linked, refused: [], unique: [], sittingOnly, overshared: 0, rule }
+}
 
 function contradicts(root: Root, held: ReadonlyMap<string, string>): boolean {
   return Object.entries(root.node.unique).some(([namespace, hash]) => (held.get(namespace) ?? hash) !== hash)
@@ -140,6 +129,5 @@ const isSittingUser =
     identifierKey({ namespace, hash }) === sittingUser
 
 const uniqueOf = ({ identifier }: Link): readonly [string, string] => [identifier.namespace, identifier.hash]
-const isAmong = (roots: readonly Root[], root: Root): boolean => roots.some(({ id }) => id === root.id)
 const isUnowned = ({ roots }: Link): boolean => roots.length === 0
 const hasRoom = ({ roots }: Link): boolean => roots.length < ownersMax

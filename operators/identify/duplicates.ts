@@ -31,8 +31,8 @@ export const seenKey = (clientKey: Key, eventId: string): Key => `${clientKey}#$
 /** The event ids whose rows `admit` may read or write; the clock is not known yet, so these may be more than it will. */
 export function idsToRead(event: Event, client: ClientState): readonly string[] {
   const ids = client.spilledUntilMs > 0 ? [event.event_id, derivedId(event)] : []
-  const leaving = Math.max(0, client.recent.length + admittedMax - recentMax)
-  for (const { eventId } of client.recent.slice(0, leaving)) ids.push(eventId)
+  const leaving = client.recent.length + admittedMax - recentMax
+  for (let i = 0; i < leaving; i++) ids.push(client.recent[i]!.eventId)
   return ids
 }
 

@@ -100,17 +100,23 @@ function processEvent(key: Key, received: Event, context: IdentifyContext): read
   const contested = before !== undefined && soleUser(before) !== null && soleUser(sitting) === null
   const decided = contested ? revoked(client.decided, sitting) : client.decided
 
-  const step = route({ key, event, identifiers, sitting, definitions, client: { ...client, decided } })
-  const { recent, spilledUntilMs, conflictUntilMs } = admission
-  return [
-    putClient(key, { ...client, ...step.learned, sittings, recent, spilledUntilMs, conflictUntilMs }, context),
-    ...spill(key, admission, context),
-    ...step.emissions,
-    count('accepted'),
-    ...countSome('identifiers.blocked', identifiers.blocked),
-    ...countSome('identifiers.conflicting', identifiers.conflicting),
-  ]
+  const step = route({ key, event, identifiers, sitting, definitions, client, decided })
+  const next: ClientState = {
+    requestSeq: step.requestSeq,
+    answeredSeq: client.answeredSeq,
+    decided: step.decided,
+    sittings,
+    recent: admission.recent,
+    spilledUntilMs: admission.spilledUntilMs,
+    conflictUntilMs: admission.conflictUntilMs,
+  }
+  const effects = [putClient(key, next, context), ...spill(key, admission, context), ...step.emissions, accepted]
+  if (identifiers.blocked > 0) effects.push(count('identifiers.blocked', identifiers.blocked))
+  if (identifiers.conflicting > 0) effects.push(count('identifiers.conflicting', identifiers.conflicting))
+  return effects
 }
+
+const accepted = count('accepted')
 
 // --- where an event goes ---
 
@@ -121,39 +127,40 @@ type Arrival = {
   readonly sitting: Sitting
   readonly definitions: Definitions
   readonly client: ClientState
+  /** What of the client's decisions still holds. */
+  readonly decided: ClientState['decided']
 }
 
-type Step = {
-  readonly learned: Pick<ClientState, 'decided' | 'requestSeq'>
-  readonly emissions: readonly Effect[]
-}
+type Step = Pick<ClientState, 'decided' | 'requestSeq'> & { readonly emissions: readonly Effect[] }
 
 function route(arrival: Arrival): Step {
-  const { client, identifiers, sitting } = arrival
-  const { decided, requestSeq } = client
+  const { client, decided, identifiers, sitting } = arrival
+  const { requestSeq } = client
   const unanswered = requestSeq > client.answeredSeq
   const answer = unanswered ? undefined : answerFor(decided, identifiers, sitting)
   if (answer) {
-    return { learned: { decided: used(decided, answer), requestSeq }, emissions: [identified(arrival, answer)] }
+    return { decided: used(decided, answer), requestSeq, emissions: [identified(arrival, answer)] }
   }
   if (isOwnNewKey(arrival)) {
     const founded = found(arrival)
     return {
-      learned: { decided: [founded], requestSeq },
+      decided: [founded],
+      requestSeq,
       emissions: [identified(arrival, founded), requested(arrival, 'notice', requestSeq)],
     }
   }
   return {
-    learned: { decided, requestSeq: requestSeq + 1 },
+    decided,
+    requestSeq: requestSeq + 1,
     emissions: [requested(arrival, 'resolve', requestSeq + 1)],
   }
 }
 
 /** Nobody else can know a client's own new key, unless they have it from the client; GRAPH is told, and mends that case. */
-function isOwnNewKey({ key, client, identifiers }: Arrival): boolean {
+function isOwnNewKey({ key, client, decided, identifiers }: Arrival): boolean {
   return (
     client.requestSeq === 0 &&
-    client.decided.length === 0 &&
+    decided.length === 0 &&
     identifiers.all.length === 1 &&
     identifiers.bestClass !== 'person' &&
     !identifiers.unique &&
@@ -241,5 +248,3 @@ function spill(key: Key, { spilled }: Admission, context: IdentifyContext): read
 }
 
 const clientOf = (key: Key): string => key.slice(tenantOf(key).length + 1)
-
-const countSome = (name: string, by: number): readonly Effect[] => (by > 0 ? [count(name, by)] : [])

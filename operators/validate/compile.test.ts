@@ -199,3 +199,16 @@ test.each(['{', '[]', '"x"', '{"type":"strin"}', '{"pattern":"("}', '{"minimum":
     expect(compile(text)).toEqual({ issue: expect.any(String) })
   },
 )
+
+describe('a schema', () => {
+  test('may call itself whatever it likes, draft 4 itself included', () => {
+    const id = 'http://json-schema.org/draft-04/schema#'
+    expect(accepts({ id, type: 'string' }, 'text')).toBe(true)
+    expect(accepts({ id, type: 'integer' }, 'text')).toBe(false)
+  })
+
+  test('that draft 4 does not allow says so, again and again', () => {
+    const issue = 'schema is invalid: data/minimum must be number'
+    for (let i = 0; i < 2; i++) expect(compile('{"minimum": "x"}')).toEqual({ issue })
+  })
+})

@@ -30,7 +30,9 @@ export function compile(text: string): Compiled {
   if (!isObject(parsed.value)) return { issue: 'the schema is not a JSON object' }
   const { $schema: _, ...schema } = parsed.value
   try {
-    const validate = newAjv().compile(localised(schema, schema) as object)
+    const local = localised(schema, schema) as object
+    draft4.validateSchema(local, true)
+    const validate = newAjv({ meta: false, validateSchema: false }).compile(local)
     return { check: (data) => (validate(data) ? noReports : reportsOf(validate.errors as ErrorObject[], data)) }
   } catch (error) {
     return { issue: (error as Error).message.slice(0, 1_000) }
@@ -40,8 +42,8 @@ export function compile(text: string): Compiled {
 const noReports: readonly DataReport[] = Object.freeze([])
 
 /** One for each schema: what a schema calls itself must not collide with another, and goes away with it. */
-function newAjv() {
-  const ajv = new ajvDraft4.default(options)
+function newAjv(own: Options = {}) {
+  const ajv = new ajvDraft4.default({ ...options, ...own })
   ajvFormats.default(ajv)
   for (const [name, test] of stricterFormats) ajv.addFormat(name, test)
   // ajv compares every pair, which for a long array of a stranger's takes seconds
@@ -113,6 +115,9 @@ const stricterFormats: ReadonlyMap<string, (text: string) => boolean> = new Map(
 ])
 const dateTime =
   /^\d{4}-\d\d-\d\d[Tt](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d{0,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/
+
+/** Holds schemas against draft 4's own, which takes longer to compile than most of them and so is compiled once. */
+const draft4 = newAjv()
 
 /** The schema with every `$ref` that does not lead to a place in `root` replaced by one that accepts anything. */
 function localised(node: unknown, root: object): unknown {
