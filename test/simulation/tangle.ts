@@ -18,9 +18,9 @@ export function tangle(options: {
   const { seed, tenant, startMs, events, minutes } = options
   const random = new Random('tangle', seed, tenant)
   const pool = (prefix: string, size: number): string[] => Array.from({ length: size }, (_, i) => `${prefix}${i}`)
-  const devices = pool('device-', random.between(2, 8))
-  const users = pool('user-', random.between(1, 4))
-  const emails = pool('mail', random.between(1, 4)).map((name) => `${name}@shop.com`)
+  const devices = pool('device-', random.between(2, 10))
+  const users = pool('user-', random.pick([1, 1, 2, 4]))
+  const emails = pool('mail', random.between(1, 6)).map((name) => `${name}@shop.com`)
 
   const items: TrafficItem[] = []
   let logTimeMs = startMs

@@ -9,6 +9,7 @@ import { Random } from '../../runtime/random.ts'
 import type { AddressedRecord } from '../../runtime/record.ts'
 import { type Marks, simulate, someFaults } from '../../runtime/simulator/simulator.ts'
 import { allTopics } from '../../runtime/topology.ts'
+import type { Handover, IdentifiedEvent, MembershipTransition } from '../../schemas/avro/types.ts'
 import type { Definitions } from '../../schemas/definitions.ts'
 import { generateTraffic, type TrafficItem } from '../../sources/traffic/traffic.ts'
 import { customerData, type Partitions } from '../../topologies/customer-data.ts'
@@ -26,9 +27,12 @@ export const tenantKeyOf = (tenant: string): Uint8Array => createHash('sha256').
 export const assembleDefinitions: Assemble = (manifest, bodies) =>
   definitionsFrom([manifest, ...bodies], tenantKeyOf(manifest.tenant))
 
+/** How often what is rare in identity came about, beside what is rare in the runtime. */
+export type DomainMarks = Record<'merged' | 'refused' | 'forwardedEvent' | 'forwardedHandover' | 'lateFlip', number>
+
 export type SimulatedRun = {
   readonly differences: readonly string[]
-  readonly marks: Marks
+  readonly marks: Marks & DomainMarks
   readonly counters: ReadonlyMap<string, number>
 }
 
@@ -97,7 +101,26 @@ export async function simulateTopology(seed: number, eventsPerTenant = 90): Prom
     ).flat()
   }
   const outcome = { records, counters: run.counters, definitionsOf, clockMs: endMs }
-  return { differences: [...run.differences, ...checkOutcome(outcome)], marks: run.marks, counters: run.counters }
+  const marks = { ...run.marks, ...marksOf(records, run.counters) }
+  return { differences: [...run.differences, ...checkOutcome(outcome)], marks, counters: run.counters }
+}
+
+function marksOf(
+  records: (topic: string) => readonly DrivenRecord[],
+  counters: ReadonlyMap<string, number>,
+): DomainMarks {
+  const inbox = records('events.identified')
+  const transitions = records('segments.memberships').map(({ value }) => value as MembershipTransition)
+  const handovers = inbox.filter(({ kind }) => kind === 'handover').map(({ value }) => value as Handover)
+  const merged = counters.get('merges') ?? 0
+  return {
+    merged,
+    refused: counters.get('merges.refused') ?? 0,
+    forwardedEvent: inbox.filter(({ kind, value }) => kind === 'event' && (value as IdentifiedEvent).hops > 0).length,
+    // Each merge gives one hand-over; what is beyond was passed on by a forwarder.
+    forwardedHandover: handovers.filter(({ part }) => part === 1).length - merged,
+    lateFlip: transitions.filter(({ reason }) => reason === 'late_event').length,
+  }
 }
 
 /** The items as records of events.raw, with ticks now and then, and a far tick at the end that closes every window. */
