@@ -78,12 +78,23 @@ export class TestDriver {
   }
 
   /** Writes a record at the driver's clock, and lets every task finish. */
-  async send(topic: string, kind: string, key: string, value: unknown): Promise<void> {
+  send(topic: string, kind: string, key: string, value: unknown): Promise<void> {
+    return this.sendAll(topic, kind, [{ key, value }])
+  }
+
+  /** Writes records in one append, so that they are processed in one batch, and lets every task finish. */
+  async sendAll(topic: string, kind: string, records: readonly { key: string; value: unknown }[]): Promise<void> {
     const { partitions, kinds } = this.#topic(topic)
-    const encoded = this.codec.encode(kinds[kind] as SchemaName, value as never)
-    await this.#log.append([
-      { topic, partition: partitionOf(key, partitions), kind, key, value: encoded, timestampMs: this.#nowMs },
-    ])
+    await this.#log.append(
+      records.map(({ key, value }) => ({
+        topic,
+        partition: partitionOf(key, partitions),
+        kind,
+        key,
+        value: this.codec.encode(kinds[kind] as SchemaName, value as never),
+        timestampMs: this.#nowMs,
+      })),
+    )
     await this.#runner.drain()
   }
 

@@ -66,6 +66,8 @@ export type TaskParts = {
   readonly observer: TaskObserver
 }
 
+class UnencodableBatch extends Error {}
+
 type InboxRecord = {
   readonly record: StoredRecord
   readonly inbound: Inbound | undefined
@@ -161,8 +163,8 @@ export class Task {
       this.#at('processed')
       await this.#commit(records.length)
     } catch (error) {
-      if (!isTooLarge(error) || this.#careful > 0) throw error
-      // Some row or compacted record outgrew its bound: find the record that did it, and dead-letter that one.
+      if (!(error instanceof UnencodableBatch) || this.#careful > 0) throw error
+      // Some row or compacted record cannot be written, being too large say: find the record that made it, and bury that one.
       this.#rewind()
       this.#careful = batch.length
       return this.step(recordsMax)
@@ -502,24 +504,8 @@ export class Task {
   // --- commit ---
 
   async #commit(records: number): Promise<void> {
-    const { stage, partition, store, codec, observer } = this.#parts
-    for (const { emission, timestampMs } of this.#compacted.values())
-      this.#outputs.push(this.#encode(emission, timestampMs))
-    const changes = this.#rows.encodeChanges()
-    this.#progress.commits++
-    this.#progress.emitted += this.#outputs.length
-    const checkpoint = codec.encode('Checkpoint', this.#progress.checkpoint())
-    const timestampMs = this.#watermark()
-    const topic = changelogOf(stage.name)
-    const changelog: AddressedRecord[] = changes.map(({ key, bytes }) => ({
-      topic,
-      partition,
-      kind: 'row',
-      key,
-      value: bytes,
-      timestampMs,
-    }))
-    changelog.push({ topic, partition, kind: 'checkpoint', key: checkpointKey, value: checkpoint, timestampMs })
+    const { store, observer } = this.#parts
+    const { changes, checkpoint, changelog } = this.#encodeBatch()
     const outputs = this.#outputs
     const offsets = await this.#writer.commit({ outputs: outputs.concat(changelog) })
     this.#committed = this.#progress.clone()
@@ -538,6 +524,28 @@ export class Task {
     this.#compacted.clear()
     this.#staleEntries = []
     this.#at('applied')
+  }
+
+  /** Everything the commit writes, encoded before it begins. UnencodableBatch when something cannot be. */
+  #encodeBatch(): { changes: EncodedRow[]; checkpoint: Buffer; changelog: AddressedRecord[] } {
+    const { stage, partition, codec } = this.#parts
+    const topic = changelogOf(stage.name)
+    try {
+      for (const { emission, timestampMs } of this.#compacted.values())
+        this.#outputs.push(this.#encode(emission, timestampMs))
+      const changes = this.#rows.encodeChanges()
+      this.#progress.commits++
+      this.#progress.emitted += this.#outputs.length
+      const checkpoint = codec.encode('Checkpoint', this.#progress.checkpoint())
+      const timestampMs = this.#watermark()
+      const changelog = changes.map(
+        ({ key, bytes }): AddressedRecord => ({ topic, partition, kind: 'row', key, value: bytes, timestampMs }),
+      )
+      changelog.push({ topic, partition, kind: 'checkpoint', key: checkpointKey, value: checkpoint, timestampMs })
+      return { changes, checkpoint, changelog }
+    } catch (cause) {
+      throw new UnencodableBatch(`${this.name}: a batch cannot be encoded: ${String(cause)}`, { cause })
+    }
   }
 
   #rewind(): void {
@@ -621,10 +629,6 @@ function upToMarker(records: readonly StoredRecord[]): readonly StoredRecord[] {
 
 function isControl(kind: string): boolean {
   return kind === controlKinds.tick || kind === controlKinds.sweep || kind === controlKinds.marker
-}
-
-function isTooLarge(error: unknown): boolean {
-  return error instanceof MillraceError && error.code === 'RECORD_TOO_LARGE'
 }
 
 function causeOf(cause: unknown): { code: string; message: string } {

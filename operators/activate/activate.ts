@@ -110,16 +110,18 @@ function differencesOf(
   clockMs: number,
 ): readonly Difference[] {
   const here = sent.filter(({ destinationId }) => destinationId === destination.id)
-  const members = destination.segments.filter((id) => memberships.some((each) => each.segmentId === id && each.member))
+  const members = memberships.filter(({ segmentId, member }) => member && destination.segments.includes(segmentId))
   if (here.length === 0 && members.length === 0) return []
   const payload = members.length === 0 ? null : payloadFor(destination, profile.view, clockMs)
-  const segmentIds = new Set([...destination.segments, ...here.map(({ segmentId }) => segmentId)])
-  return [...segmentIds].flatMap((segmentId) => {
-    const desired = members.includes(segmentId) ? payload : null
+  if (here.length === 0 && payload === null) return []
+  const differences: Difference[] = []
+  for (const segmentId of new Set([...destination.segments, ...here.map(({ segmentId }) => segmentId)])) {
+    const desired = members.some((each) => each.segmentId === segmentId) ? payload : null
     const previous = here.filter((each) => each.segmentId === segmentId)
     const steps = desired ? stepsTo(desired, previous, profile.profileId) : removals(previous, profile.profileId)
-    return steps.length === 0 ? [] : [{ segmentId, steps, previous, payload: desired }]
-  })
+    if (steps.length > 0) differences.push({ segmentId, steps, previous, payload: desired })
+  }
+  return differences
 }
 
 function stepsTo(

@@ -31,14 +31,15 @@ export function sameIdentifiers(a: readonly SentIdentifier[], b: readonly SentId
 
 /** By type and value, none twice: the order says nothing, so that seeing an identifier again is no change. */
 function identifiersFor(forms: readonly DestinationIdentifier[], view: ProfileView): readonly SentIdentifier[] {
-  const sorted = forms
-    .flatMap(({ type, namespace, encoding }) =>
-      view.identifiers
-        .filter((identifier) => identifier.namespace === namespace)
-        .map(({ value }) => ({ type, value: encoding === 'sha256' ? sha256(value) : value })),
-    )
-    .sort((a, b) => compare(a.type, b.type) || compare(a.value, b.value))
-  return sorted.filter((each, i) => i === 0 || each.type !== sorted[i - 1]!.type || each.value !== sorted[i - 1]!.value)
+  const named: SentIdentifier[] = []
+  for (const { type, namespace, encoding } of forms) {
+    for (const identifier of view.identifiers) {
+      if (identifier.namespace !== namespace) continue
+      named.push({ type, value: encoding === 'sha256' ? sha256(identifier.value) : identifier.value })
+    }
+  }
+  named.sort((a, b) => compare(a.type, b.type) || compare(a.value, b.value))
+  return named.filter((each, i) => i === 0 || each.type !== named[i - 1]!.type || each.value !== named[i - 1]!.value)
 }
 
 const sha256 = memoised((value) => createHash('sha256').update(value, 'utf8').digest('hex'))

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { AggregateState, Entry } from '../../schemas/avro/types.ts'
-import { countAfter, joinAggregates, joinEntries, joinValues, newestFirst } from './aggregate.ts'
+import { countAfter, insertEntry, joinAggregates, joinEntries, joinValues, newestFirst } from './aggregate.ts'
 
 const entry = fc.record({ atMs: fc.nat(9), eventId: fc.constantFrom('a', 'b', 'c') })
 const unique = (entries: readonly Entry[]) =>
@@ -16,6 +16,15 @@ test('the newest of two lists are those of all their entries, however they are p
       expect(joinEntries(joinEntries(a, b, cap), c, cap)).toEqual(all)
       expect(joinEntries(a, joinEntries(c, b, cap), cap)).toEqual(all)
       expect(joinEntries(all, all, cap)).toEqual(all)
+    }),
+  )
+})
+
+test('an entry more is a list of one more', () => {
+  fc.assert(
+    fc.property(entries, entry, cap, (newest, entry, cap) => {
+      const others = newest.filter((each) => newestFirst(each, entry) !== 0)
+      expect(insertEntry(others, entry, cap)).toEqual(joinEntries(others, [entry], cap))
     }),
   )
 })

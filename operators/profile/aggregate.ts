@@ -23,6 +23,13 @@ export function joinEntries(a: readonly Entry[], b: readonly Entry[], cap: numbe
   return joinSorted(a, b, cap, newestFirst)
 }
 
+/** The newest `cap` of the entries and one that is not among them. */
+export function insertEntry(newest: readonly Entry[], entry: Entry, cap: number): readonly Entry[] {
+  const place = newest.findIndex((known) => newestFirst(known, entry) > 0)
+  const inserted = newest.toSpliced(place < 0 ? newest.length : place, 0, entry)
+  return inserted.length <= cap ? inserted : inserted.slice(0, cap)
+}
+
 /** The smallest `cap` texts of both lists, smallest first, none twice. Idempotent too. */
 export function joinValues(a: readonly string[], b: readonly string[], cap: number): readonly string[] {
   return joinSorted(a, b, cap, compareText)

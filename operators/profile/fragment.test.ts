@@ -83,7 +83,7 @@ test('any order of the events gives the same profile, byte for byte', () => {
     fc.property(shuffled, ([list, other]) => {
       expect(read(fold(other))).toBe(read(fold(list)))
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   )
 })
 
@@ -97,7 +97,7 @@ test('events may be split among fragments and profiles in any way', () => {
       const one = [...a, ...late].map((event) => ({ ...event, fragment: 'user_id:x' }))
       expect(read(fold(one))).toBe(read(apart))
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   )
 })
 
@@ -118,7 +118,7 @@ test('closed sittings but the newest are folded into their identifier, and the v
       }
       if (sittings.length > 0) expect(folded.some(({ key }) => key.includes('/'))).toBe(true)
     }),
-    { numRuns: 500 },
+    { numRuns: 200 },
   )
 })
 

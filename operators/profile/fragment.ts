@@ -9,7 +9,7 @@ import type {
 } from '../../schemas/avro/types.ts'
 import { addDecimals, decimalOf } from '../decimal.ts'
 import type { EventReader } from '../event/event.ts'
-import { type AggregateCaps, emptyAggregate, joinAggregates, joinEntries, joinValues } from './aggregate.ts'
+import { type AggregateCaps, emptyAggregate, insertEntry, joinAggregates, joinValues } from './aggregate.ts'
 import { boundedText, compareText, joinFields } from './field.ts'
 import { type AggregateRule, allOf, type EventRules, firstOf, type ProfileRules } from './rules.ts'
 
@@ -82,16 +82,9 @@ export function joinAll(a: readonly Fragment[], b: readonly Fragment[], rules: P
  */
 export function foldClosed(fragments: readonly Fragment[], clockMs: number, rules: ProfileRules): readonly Fragment[] {
   if (fragments.length < 2) return fragments
-  const newest = new Map<string, Fragment>()
-  for (const fragment of fragments) {
-    const base = sittingBase(fragment.key)
-    const other = base === null ? undefined : newest.get(base)
-    if (base !== null && (!other || isNewer(fragment, other))) newest.set(base, fragment)
-  }
-  const closed = fragments.filter((fragment) => {
-    const base = sittingBase(fragment.key)
-    return base !== null && fragment.lastSeenMs + sittingGapMs < clockMs && newest.get(base) !== fragment
-  })
+  const closed = fragments.filter(
+    (fragment) => fragment.lastSeenMs + sittingGapMs < clockMs && isFollowed(fragment, fragments),
+  )
   let folded = fragments
   if (closed.length > 0) {
     const rest = fragments.filter((fragment) => !closed.includes(fragment))
@@ -102,6 +95,13 @@ export function foldClosed(fragments: readonly Fragment[], clockMs: number, rule
     folded = foldOldest(folded, rules)
   }
   return folded
+}
+
+/** Whether it is of a sitting, and there is a newer one of the same identifier. */
+function isFollowed(fragment: Fragment, fragments: readonly Fragment[]): boolean {
+  const base = sittingBase(fragment.key)
+  if (base === null) return false
+  return fragments.some((other) => sittingBase(other.key) === base && isNewer(other, fragment))
 }
 
 /** `namespace:hash` of `namespace:hash/sitting`; null for a fragment that is not of a sitting. */
@@ -165,13 +165,17 @@ function foldIdentifiers(
 ): readonly SeenIdentifier[] {
   let joined = seen
   for (const { namespace, value, hash } of identifiers) {
-    joined = joinIdentifiers(joined, [{ namespace, value, hash, firstSeenMs: timeMs, lastSeenMs: timeMs }])
+    const at = joined.findIndex((known) => known.hash === hash && known.namespace === namespace)
+    const here: SeenIdentifier = { namespace, value, hash, firstSeenMs: timeMs, lastSeenMs: timeMs }
+    joined = at < 0 ? joinIdentifiers(joined, [here]) : joined.with(at, joinSeen(joined[at]!, here))
   }
   return joined
 }
 
 /** By namespace, then hash; of each namespace no more than the bound. */
 export function joinIdentifiers(a: readonly SeenIdentifier[], b: readonly SeenIdentifier[]): readonly SeenIdentifier[] {
+  if (a.length === 0) return b
+  if (b.length === 0) return a
   const joined: SeenIdentifier[] = []
   let namespaceStart = 0
   for (let i = 0, j = 0; i < a.length || j < b.length; ) {
@@ -252,7 +256,7 @@ function foldAggregate(own: AggregateState, rule: AggregateRule, eventId: string
     if (texts.length === 0) return own
     values = joinValues(values, [...new Set(texts)].sort(), caps.values)
   }
-  const newest = joinEntries(own.newest, [{ atMs: reader.timeMs, eventId }], caps.newest)
+  const newest = insertEntry(own.newest, { atMs: reader.timeMs, eventId }, caps.newest)
   return { count: own.count + 1, sum, values, newest }
 }
 

@@ -31,7 +31,7 @@ function process(record: Inbound, state?: ProfileState, clockMs = 50, offset = 7
 
 const kinds = (effects: readonly Effect[]) =>
   effects.map((effect) =>
-    effect.effect === 'emit'
+    effect.effect === 'emit' || effect.effect === 'emitLatest'
       ? `emit ${effect.topic} ${effect.kind} ${effect.key}${effect.value === null ? ' tombstone' : ''}`
       : effect.effect === 'schedule'
         ? `schedule ${effect.id} ${effect.atMs}`
@@ -44,6 +44,7 @@ const theValue = <Value>(effects: readonly Effect[], effect: Effect['effect'], k
   const found = effects.find((each) => each.effect === effect && (!kind || ('kind' in each && each.kind === kind)))
   return (found as { readonly value: Value }).value
 }
+const theProfile = (effects: readonly Effect[]) => theValue<() => Profile>(effects, 'emitLatest')()
 const stateOf = (effects: readonly Effect[]) => theValue<ProfileState>(effects, 'put')
 const live = (record: Inbound, state?: ProfileState) => stateOf(process(record, state))
 
@@ -70,7 +71,7 @@ test('the first event makes the profile: state, record, timer of the window, upd
     forward: null,
     handovers: [],
   })
-  expect(theValue<Profile>(effects, 'emit')).toEqual({
+  expect(theProfile(effects)).toEqual({
     tenant: 'shop',
     profileId: 'p',
     generation: 0,
@@ -121,14 +122,14 @@ test('before any definitions a profile still knows who and when', () => {
     state: () => undefined,
   }
   const effects = profile.process(event, context)
-  expect(theValue<Profile>(effects, 'emit')).toMatchObject({ events: 1, traits: {} })
+  expect(theProfile(effects)).toMatchObject({ events: 1, traits: {} })
 })
 
 test('at its own timer the profile is written again, at others only looked at', () => {
   const state = live(identified({ name: 'view', atMs: 10 }))
   const at = (id: string) => process({ kind: 'timer', key: keyOf('p'), value: { id, atMs: 110 } }, state, 110)
   expect(kinds(at('profile'))).toEqual(['emit profiles profile shop/p', 'schedule profile null', 'pass profile shop/p'])
-  expect(theValue<Profile>(at('profile'), 'emit').traits['views']?.value).toBe(0)
+  expect(theProfile(at('profile')).traits['views']?.value).toBe(0)
   expect(kinds(at('segment'))).toEqual(['pass profile shop/p'])
   expect(process({ kind: 'timer', key: keyOf('p'), value: { id: 'segment', atMs: 110 } }, forwarder)).toEqual([])
 })

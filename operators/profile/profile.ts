@@ -4,6 +4,7 @@ import {
   type Context,
   type Effect,
   emit,
+  emitLatest,
   erase,
   type Inbound,
   type Key,
@@ -201,7 +202,8 @@ function changed(
 
 function profileRecord(key: Key, state: ProfileState, view: FragmentsView, context: ProfileContext): Effect {
   const { tenant, profileId, createdAtMs } = state
-  return emit('profiles', 'profile', key, view.record(tenant, profileId, createdAtMs, context.offset, context.clockMs))
+  const { offset, clockMs } = context
+  return emitLatest('profiles', 'profile', key, () => view.record(tenant, profileId, createdAtMs, offset, clockMs))
 }
 
 function scheduleExpiry(key: Key, view: FragmentsView, { clockMs }: ProfileContext): readonly Effect[] {

@@ -26,7 +26,8 @@ export class FragmentsView implements ProfileView {
   readonly events: number
   readonly #fragments: readonly Fragment[]
   readonly #rules: ProfileRules
-  readonly #newest = new Map<string, readonly Entry[]>()
+  /** Joined entries by aggregate. */
+  #newest: Map<AggregateRule, readonly Entry[]> | null = null
   #identifiers: readonly SeenIdentifier[] | null = null
 
   constructor(fragments: readonly Fragment[], rules: ProfileRules) {
@@ -137,9 +138,7 @@ export class FragmentsView implements ProfileView {
       const own = ownValue(fields, rule.id)
       if (own) winner = winner ? joinFields(rule, winner, own) : own
     }
-    if (!winner) return undefined
-    const { value, eventTimeMs, source, eventId } = winner
-    return { value, eventTimeMs, source, eventId }
+    return winner
   }
 
   /** Stamped with the newest event that went into it; with the profile's first, before there is one. */
@@ -177,16 +176,19 @@ export class FragmentsView implements ProfileView {
     )
   }
 
-  #newestOf({ key, caps }: AggregateRule): readonly Entry[] {
-    let newest = this.#newest.get(key)
-    if (!newest) {
-      newest = []
-      for (const { aggregates } of this.#fragments) {
-        const own = aggregates[key]?.newest
-        if (own) newest = joinEntries(newest, own, caps.newest)
-      }
-      this.#newest.set(key, newest)
+  #newestOf(rule: AggregateRule): readonly Entry[] {
+    const known = this.#newest?.get(rule)
+    if (known) return known
+    const { key, caps } = rule
+    let newest = noEntries
+    for (const { aggregates } of this.#fragments) {
+      const own = aggregates[key]?.newest
+      if (own) newest = joinEntries(newest, own, caps.newest)
     }
+    this.#newest ??= new Map()
+    this.#newest.set(rule, newest)
     return newest
   }
 }
+
+const noEntries: readonly Entry[] = []

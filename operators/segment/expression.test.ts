@@ -24,7 +24,7 @@ test('a verdict is what a plain look at all events says, and stands until it say
       }
       expect(sinceMs).toBeLessThanOrEqual(Math.max(clockMs, ...events.map((event) => event.atMs)))
     }),
-    { numRuns: 1_000 },
+    { numRuns: 400 },
   )
 })
 
@@ -37,7 +37,7 @@ test('a leaf that can change does so exactly when it says', () => {
       fc.pre(expression.op !== 'count' || (expression.comparison !== '==' && expression.comparison !== '!='))
       if (Number.isFinite(untilMs)) expect(holdsAt(expression, events, untilMs)).toBe(!holds)
     }),
-    { numRuns: 500 },
+    { numRuns: 200 },
   )
 })
 
@@ -54,7 +54,7 @@ test('what is certain while events are missing stays so, whatever they are, unti
         expect(holdsAt(expression, all, atMs)).toBe(holds)
       }
     }),
-    { numRuns: 1_000 },
+    { numRuns: 400 },
   )
   expect(Math.min(seen.certain, seen.unknown)).toBeGreaterThan(100)
 })
@@ -68,7 +68,7 @@ test('an event of a name that is not listed changes no verdict', () => {
       const others = more.filter(({ name }) => !names.has(name)).map((event, i) => ({ ...event, id: `m${i}` }))
       expect(evaluate(expression, [...events, ...others], clockMs)).toEqual(evaluate(expression, events, clockMs))
     }),
-    { numRuns: 1_000 },
+    { numRuns: 400 },
   )
 })
 

@@ -1,4 +1,5 @@
 /** The segments of a tenant, compiled for SEGMENT and listed by the events that can change them. */
+import type { Membership } from '../../schemas/avro/types.ts'
 import type { Definitions } from '../../schemas/definitions.ts'
 import { compileExpression, type Evaluate, eventsOf } from './expression.ts'
 
@@ -7,6 +8,8 @@ export type SegmentRule = {
   /** Digest of the expression. */
   readonly version: string
   readonly evaluate: Evaluate
+  /** What is not stored of a profile: never a member, and nothing to wait for. */
+  readonly outsider: Membership
 }
 
 export type SegmentRules = {
@@ -35,7 +38,12 @@ export function segmentRules(definitions: Definitions | undefined): SegmentRules
 function compile(definitions: Definitions): SegmentRules {
   const traits = new Map(definitions.traits.map((trait) => [trait.id, trait]))
   const listed = definitions.segments.map(({ id, version, expression }) => ({
-    rule: { id, version, evaluate: compileExpression(expression, traits) },
+    rule: {
+      id,
+      version,
+      evaluate: compileExpression(expression, traits),
+      outsider: { segmentId: id, version, member: false, seq: 0, effectiveAtMs: 0, validUntilMs: null },
+    },
     events: eventsOf(expression, traits),
   }))
   const forName = (name: string | null) =>

@@ -59,17 +59,19 @@ function onUpdate(key: Key, update: ProfileUpdate, context: SegmentContext): rea
   }
   const known = before?.memberships ?? []
   const redefined = before !== undefined && before.definitions !== rules.hash
-  const outcomes = rulesFor(update, rules, before, context).map((rule) => {
+  const changed: Outcome[] = []
+  for (const rule of rulesFor(update, rules, before, context)) {
     const stored = storedOf(known, rule.id)
     const reason = redefined && isNews(update, rule, stored, rules) ? 'definition' : reasonOf(update)
-    return evaluated(rule, stored ?? outsider(rule), reason, update, context.clockMs)
-  })
+    const was = stored ?? rule.outsider
+    const is = evaluated(rule, was, reason, update, context.clockMs)
+    if (is !== was) changed.push({ was, is, reason })
+  }
   if (redefined) {
     const deleted = known.filter(({ segmentId }) => !rules.has(segmentId))
-    outcomes.push(...deleted.map((was): Outcome => ({ was, is: left(was, context.clockMs), reason: 'definition' })))
+    changed.push(...deleted.map((was): Outcome => ({ was, is: left(was, context.clockMs), reason: 'definition' })))
   }
 
-  const changed = outcomes.filter(({ was, is }) => !isSame(was, is))
   const memberships = changed.length === 0 ? known : replaced(known, changed)
   const subject: Subject = {
     tenant: update.tenant,
@@ -89,28 +91,30 @@ function onUpdate(key: Key, update: ProfileUpdate, context: SegmentContext): rea
   return effects
 }
 
-/** What a rule says of a profile now, beside what it said before. */
+/** What a rule says of a profile now, where it differs from what it said before. */
 type Outcome = { readonly was: Membership; readonly is: Membership; readonly reason: TransitionReason }
 
+/** The very membership of before when the rule says the same. */
 function evaluated(
   rule: SegmentRule,
   was: Membership,
   reason: TransitionReason,
   update: ProfileUpdate,
   clockMs: number,
-): Outcome {
+): Membership {
   const { holds, sinceMs, untilMs } = rule.evaluate(update.view, clockMs, update.pending)
   const member = holds === 'unknown' ? was.member : holds
+  const validUntilMs = Number.isFinite(untilMs) ? untilMs : null
   const flips = member !== was.member
-  const is: Membership = {
+  if (!flips && validUntilMs === was.validUntilMs && rule.version === was.version) return was
+  return {
     segmentId: rule.id,
     version: rule.version,
     member,
     seq: was.seq + Number(flips),
     effectiveAtMs: flips ? effectiveAt(was, sinceMs, reason, update, clockMs) : was.effectiveAtMs,
-    validUntilMs: Number.isFinite(untilMs) ? untilMs : null,
+    validUntilMs,
   }
-  return { was, is, reason }
 }
 
 function onDepart(key: Key, handover: Handover, context: SegmentContext): readonly Effect[] {
@@ -131,16 +135,18 @@ function onDepart(key: Key, handover: Handover, context: SegmentContext): readon
   ]
 }
 
-/** An event concerns the segments that look at its name; time, merges and new definitions concern all. */
+/** An event concerns the segments that look at its name, time those whose deadline it is; merges and new definitions all. */
 function rulesFor(
   { cause }: ProfileUpdate,
   rules: SegmentRules,
   before: SegmentState | undefined,
   { clockMs }: SegmentContext,
 ): readonly SegmentRule[] {
-  const due = before?.memberships.some(({ validUntilMs }) => validUntilMs !== null && validUntilMs <= clockMs)
-  const few = cause.kind === 'event' && before?.definitions === rules.hash && !due
-  return few ? rules.forEvent(cause.eventName) : rules.all
+  if (before?.definitions !== rules.hash || cause.kind === 'handover') return rules.all
+  const named = cause.kind === 'event' ? rules.forEvent(cause.eventName) : []
+  const due = before.memberships.filter(({ validUntilMs }) => validUntilMs !== null && validUntilMs <= clockMs)
+  if (due.length === 0) return named
+  return rules.all.filter((rule) => named.includes(rule) || due.some(({ segmentId }) => segmentId === rule.id))
 }
 
 /** Whether it must be the new definitions that tell: the rule is not the one of before, and the cause does not touch it. */
@@ -226,8 +232,13 @@ function earliest(memberships: readonly Membership[]): number | null {
   return earliestMs
 }
 
-/** By halving: they stand in the order of the segments' ids. */
 function storedOf(memberships: readonly Membership[], segmentId: string): Membership | undefined {
+  const found = memberships[placeOf(memberships, segmentId)]
+  return found?.segmentId === segmentId ? found : undefined
+}
+
+/** By halving, as they stand in the order of the segments' ids: where it stands, or would. */
+function placeOf(memberships: readonly Membership[], segmentId: string): number {
   let low = 0
   let high = memberships.length
   while (low < high) {
@@ -235,13 +246,7 @@ function storedOf(memberships: readonly Membership[], segmentId: string): Member
     if (memberships[middle]!.segmentId < segmentId) low = middle + 1
     else high = middle
   }
-  const found = memberships[low]
-  return found?.segmentId === segmentId ? found : undefined
-}
-
-/** What is not stored: never a member, and nothing to wait for. */
-function outsider({ id, version }: SegmentRule): Membership {
-  return { segmentId: id, version, member: false, seq: 0, effectiveAtMs: 0, validUntilMs: null }
+  return low
 }
 
 function left(membership: Membership, atMs: number): Membership {
@@ -258,13 +263,12 @@ function left(membership: Membership, atMs: number): Membership {
 
 /** In the order of the segments' ids, without those of which nothing needs to be known. */
 function replaced(known: readonly Membership[], changed: readonly Outcome[]): readonly Membership[] {
-  const next = new Map(known.map((membership) => [membership.segmentId, membership]))
-  for (const { is } of changed) next.set(is.segmentId, is)
-  return [...next.values()]
-    .filter(({ seq, validUntilMs }) => seq > 0 || validUntilMs !== null)
-    .sort((a, b) => (a.segmentId < b.segmentId ? -1 : 1))
-}
-
-function isSame(a: Membership, b: Membership): boolean {
-  return a.member === b.member && a.validUntilMs === b.validUntilMs && a.version === b.version && a.seq === b.seq
+  const next = known.slice()
+  for (const { is } of changed) {
+    const place = placeOf(next, is.segmentId)
+    const present = Number(next[place]?.segmentId === is.segmentId)
+    if (is.seq > 0 || is.validUntilMs !== null) next.splice(place, present, is)
+    else next.splice(place, present)
+  }
+  return next
 }

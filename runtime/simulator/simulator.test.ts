@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { IdentityAlias, SeenEventState } from '../../schemas/avro/types.ts'
 import { Codec, fixedSchemaIds } from '../codec.ts'
-import { count, emit, type Inbound, type Operator, pass, put, remove, schedule } from '../operator.ts'
+import { count, emit, emitLatest, type Inbound, type Operator, pass, put, remove, schedule } from '../operator.ts'
 import { partitionOf } from '../partitioner.ts'
 import { Random } from '../random.ts'
 import type { AddressedRecord } from '../record.ts'
@@ -49,7 +49,7 @@ const tally: Operator<Inbound, SeenEventState, undefined> = {
       schedule(key, 'first', clockMs + 1000),
       schedule(other, 'fails', event.identitySeq % 3 === 0 ? clockMs + 1500 : null),
       emit('mid', 'event', `${event.tenant}/p${seen % 5}`, alias(key, event.mergedInto, clockMs)),
-      emit('latest', 'event', key, alias(key, String(offset), seen)),
+      emitLatest('latest', 'event', key, () => alias(key, String(offset), seen)),
     ]
   },
 }

@@ -215,7 +215,7 @@ test('every event is in exactly one live profile, the one GRAPH merged into, and
         }
       })
     }),
-    { numRuns: 100 },
+    { numRuns: 40 },
   )
 })
 
@@ -238,7 +238,7 @@ test('profiles, memberships and what destinations hold are those of a plain fold
       for (const id of members(racing).keys()) expect(dead).not.toContain(id.split(' ')[0])
       for (const id of dead) expect([...racing.timers(keyOf(id))]).toEqual([])
     }),
-    { numRuns: 100 },
+    { numRuns: 40 },
   )
 })
 
@@ -262,7 +262,7 @@ test('statuses alternate, sequences have no gaps, versions rise, no id is given 
       const keys = racing.of<Activation>('connect.ads').map(({ idempotencyKey }) => idempotencyKey)
       expect(new Set(keys).size).toBe(keys.length)
     }),
-    { numRuns: 100 },
+    { numRuns: 40 },
   )
 })
 
@@ -311,7 +311,7 @@ test('who waits for a hand-over that is announced does nothing that it takes bac
       )
       expect(new Set(once).size).toBe(once.length)
     }),
-    { numRuns: 100 },
+    { numRuns: 40 },
   )
 })
 

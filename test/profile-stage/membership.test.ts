@@ -39,7 +39,7 @@ test('transitions follow the rule through late events and the passing of time, e
         else expect(events.map(({ id }) => id)).toContain(causeEventId)
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   )
 })
 

@@ -158,9 +158,11 @@ export class ProfileStage {
         else if (effect.atMs <= row.clockMs) throw new Error(`a timer is set to the past: ${effect.id}`)
         else row.timers.set(effect.id, effect.atMs)
         break
+      case 'emitLatest':
       case 'emit': {
         const { topic, kind, key } = effect
-        const values = kind === 'handover' && this.#cut ? partsOf(effect.value as Handover) : [effect.value]
+        const emitted = effect.effect === 'emitLatest' ? effect.value() : effect.value
+        const values = kind === 'handover' && this.#cut ? partsOf(emitted as Handover) : [emitted]
         for (const each of values) {
           const value = each === null ? null : roundTrip(schemaOfKind[kind]!, each)
           this.emitted.push({ topic, kind, key, value })
