@@ -53,7 +53,7 @@ test.each(['row', 'latest', 'throws'])(
       record('k1', 'fine', 10),
       record('k1', what, 300 * 1024),
       record('k2', 'fine', 10),
-      record('k1', 'fine', 10),
+      record('k3', 'fine', 10),
     ])
     expect(driver.records('out').map(({ key }) => key)).toEqual(['a/k1', 'a/k2', 'a/k3'])
     expect(driver.records('grow.dead').map(({ key }) => key)).toEqual(['a/k1'])
