@@ -110,6 +110,7 @@ export function importsOf(text: string): string[] {
 const sharedOnPurpose: ReadonlyMap<string, string> = new Map([
   ['runtime/partitioner.ts scratch', 'written and read within one synchronous call'],
   ['operators/ids.ts memos', 'a bounded memo of a pure function, per tenant key'],
+  ['operators/graph/survey.ts questions', 'a memo of a pure function, per request: no two tasks hold the same one'],
   ['operators/validate/schema-book.ts compiledTexts', 'a bounded memo of a pure function, per schema text'],
 ])
 
