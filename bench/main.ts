@@ -15,7 +15,7 @@ program
   .option('--events <n>', 'events of the throughput run', '200000')
   .option('--visitors <n>', 'visitors of the throughput run', '50000')
   .option('--seconds <n>', 'length of the latency run, at 500 events a second', '20')
-  .option('--threads <how>', 'shared: all tasks in one thread; apart: stages in threads of their own', 'apart')
+  .option('--threads <how>', 'shared: all tasks in one thread; apart: stage profile in a thread of its own', 'apart')
   .option('--json', 'print one JSON line')
   .action(async (options: { events: string; visitors: string; seconds: string; threads: string; json?: boolean }) => {
     const figures = await benchTopology({

@@ -38,7 +38,7 @@ export function addStart(program: Command): void {
     .addOption(
       new Option(
         '--threads <how>',
-        'shared: all stages in one thread; apart: two more threads, for more events on more cores',
+        'shared: all stages in one thread; apart: half of the work in a second one, for more events',
       )
         .choices(['shared', 'apart'])
         .default('shared'),
