@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Connector } from '../connectors/connector.ts'
 import { createConnector } from '../connectors/index.ts'
+import { positionsTopic, readPositions } from '../connectors/positions.ts'
 import { ConnectorRunner, type ConnectorStatus } from '../connectors/runner.ts'
 import { MillraceError } from '../runtime/errors.ts'
 import { topicOf } from '../runtime/topology.ts'
@@ -37,7 +38,11 @@ type Line = {
   readonly runner: ConnectorRunner | null
   readonly reason: string | null
   readonly simulated: boolean
+  /** What it has taken in earlier runs, for a line that does not run. */
+  readonly before: { readonly delivered: number; readonly dead: number }
 }
+
+const nothing = { delivered: 0, dead: 0 }
 
 export class Deliveries {
   readonly #lines: readonly Line[]
@@ -83,7 +88,7 @@ export class Deliveries {
   }
 
   get states(): readonly DeliveryState[] {
-    return this.#lines.map(({ destination: { id, type }, runner, reason, simulated }) => {
+    return this.#lines.map(({ destination: { id, type }, runner, reason, simulated, before }) => {
       const status = runner?.status
       const state = !status
         ? 'held'
@@ -98,8 +103,8 @@ export class Deliveries {
         state,
         reason: status?.reason ?? reason,
         simulated,
-        delivered: status?.delivered ?? 0,
-        dead: status?.dead ?? 0,
+        delivered: status?.delivered ?? before.delivered,
+        dead: status?.dead ?? before.dead,
       }
     })
   }
@@ -125,11 +130,17 @@ async function startLine(
       : createConnector(destination, { folder, env })
   } catch (error) {
     if (!(error instanceof MillraceError) || error.code !== 'CONFIG_INVALID') throw error
-    return { destination, runner: null, reason: error.message, simulated: false }
+    await log.createTopics([positionsTopic])
+    const before = { ...nothing }
+    for (const { delivered, dead } of (await readPositions(log, codec, destination.id)).values()) {
+      before.delivered += delivered
+      before.dead += dead
+    }
+    return { destination, runner: null, reason: error.message, simulated: false, before }
   }
   const topic = topicOf(topology, connectTopic(destination.id))
   const runner = await ConnectorRunner.start({ log, codec, connector, topic })
-  return { destination, runner, reason: null, simulated: receiver !== undefined }
+  return { destination, runner, reason: null, simulated: receiver !== undefined, before: nothing }
 }
 
 const receiverSecret = 'MILLRACE_RECEIVER_SECRET'

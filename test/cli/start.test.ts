@@ -114,3 +114,23 @@ test('ingest takes lines in as they come, and as a history whose windows close',
   const again = await millrace(args)
   expect([again.status, again.stdout]).toEqual([0, expect.stringMatching(/4 events .*\n(.*\n)* +profiles +0\n/)])
 }, 60_000)
+
+test('a destination that is held still tells what it was sent before', async () => {
+  const data = join(folder.path, 'held')
+  const demo = await millraceJson<{ delivered: number }>([
+    'demo',
+    '--events',
+    '1500',
+    '--visitors',
+    '200',
+    '--seed',
+    '3',
+    '--data',
+    data,
+  ])
+  expect(demo.delivered).toBeGreaterThan(0)
+  const running = new Running(['--no-demo', '--data', data]) // nobody gave the webhook its secret
+  const status = await running.told(({ kind }) => kind === 'status')
+  expect(numberOf(status, 'delivered')).toBe(demo.delivered)
+  expect((await running.end()).status).toBe(0)
+}, 60_000)
