@@ -4,7 +4,7 @@ import { Codec, fixedSchemaIds } from '../runtime/codec.ts'
 import { MemoryLog } from '../runtime/memory/log.ts'
 import type { StoredRecord } from '../runtime/record.ts'
 import { allTopics } from '../runtime/topology.ts'
-import { rawEvent } from '../sources/raw-event.ts'
+import { noRequest, rawEvent } from '../sources/raw-event.ts'
 import { customerData } from '../topologies/customer-data.ts'
 import { type FeedItem, feed, feedPositions, requireOnlyFeed } from './feed.ts'
 
@@ -24,16 +24,7 @@ function history(gapsMs: readonly number[]): FeedItem[] {
       source: 'demo',
       payloadId: String(place),
       collectorTstampMs: logTimeMs,
-      vendor: null,
-      version: null,
-      contentType: null,
-      hostname: null,
-      ipAddress: null,
-      userAgent: null,
-      refererUri: null,
-      networkUserId: null,
-      headers: [],
-      querystring: null,
+      ...noRequest,
     }
     return { logTimeMs, ...rawEvent(origin, 'tp2', 0, JSON.stringify(fields), fields) }
   })

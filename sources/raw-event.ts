@@ -6,6 +6,20 @@ import type { RawEvent, RawFailure, RawFormat } from '../schemas/avro/types.ts'
 /** Where a payload came from: all of a raw event but its content. */
 export type Origin = Omit<RawEvent, 'format' | 'index' | 'body' | 'failure'>
 
+/** The parts of an origin that only a request over HTTP has. */
+export const noRequest = {
+  vendor: null,
+  version: null,
+  contentType: null,
+  hostname: null,
+  ipAddress: null,
+  userAgent: null,
+  refererUri: null,
+  networkUserId: null,
+  headers: [],
+  querystring: null,
+} as const satisfies Partial<Origin>
+
 /** A raw event and the key of its record. */
 export type Sourced = { readonly raw: RawEvent; readonly key: Key }
 

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { TestDriver } from '../runtime/driver.ts'
 import type { Activation, IdentifiedEvent, MembershipTransition, Profile } from '../schemas/avro/types.ts'
-import { failedRawEvent, notJson, type Origin, rawEvent } from '../sources/raw-event.ts'
+import { failedRawEvent, noRequest, notJson, type Origin, rawEvent } from '../sources/raw-event.ts'
 import { customerData } from '../topologies/customer-data.ts'
 import { definitionsFrom, manifestOf } from '../workspace/manifest.ts'
 import { loadWorkspace } from '../workspace/workspace.ts'
@@ -71,16 +71,7 @@ function origin(): Origin {
     source: 'test',
     payloadId: `payload-${sent}`,
     collectorTstampMs: driver.nowMs,
-    vendor: null,
-    version: null,
-    contentType: null,
-    hostname: null,
-    ipAddress: null,
-    userAgent: null,
-    refererUri: null,
-    networkUserId: null,
-    headers: [],
-    querystring: null,
+    ...noRequest,
   }
 }
 

@@ -9,6 +9,7 @@ import {
   type Fields,
   failedRawEvent,
   keptOf,
+  noRequest,
   notExpected,
   notJson,
   type Origin,
@@ -87,16 +88,7 @@ const originOf = ({ tenant, name, now }: FileOptions, line: number): Origin => (
   source: 'ingest',
   payloadId: `${name}:${line}`,
   collectorTstampMs: now(),
-  vendor: null,
-  version: null,
-  contentType: null,
-  hostname: null,
-  ipAddress: null,
-  userAgent: null,
-  refererUri: null,
-  networkUserId: null,
-  headers: [],
-  querystring: null,
+  ...noRequest,
 })
 
 /** A payload of several events, or the parameters of one. */

@@ -1,6 +1,6 @@
 /** Traffic of few people who share devices and addresses at random: merges race, chain and are refused. */
 import { Random } from '../../runtime/random.ts'
-import { type Origin, rawEvent } from '../../sources/raw-event.ts'
+import { noRequest, type Origin, rawEvent } from '../../sources/raw-event.ts'
 import type { TrafficItem } from '../../sources/traffic/traffic.ts'
 
 const shop = (name: string): string => `iglu:com.example.shop/${name}/jsonschema/1-0-0`
@@ -44,7 +44,13 @@ export function tangle(options: {
       ...(random.chance(0.9) && { domain_userid: random.pick(devices) }),
       ...(random.chance(name === 'log_in' ? 0.6 : 0.1) && { user_id: random.pick(users) }),
     }
-    const origin: Origin = { ...nowhere, tenant, payloadId: random.uuid(), collectorTstampMs: logTimeMs }
+    const origin: Origin = {
+      ...noRequest,
+      source: 'tangle',
+      tenant,
+      payloadId: random.uuid(),
+      collectorTstampMs: logTimeMs,
+    }
     items.push({ logTimeMs, ...rawEvent(origin, 'ndjson', 0, JSON.stringify(fields), fields) })
     if (random.chance(0.05)) items.push({ ...items[items.length - 1]! })
   }
@@ -52,17 +58,3 @@ export function tangle(options: {
 }
 
 const isoOf = (ms: number): string => new Date(ms).toISOString()
-
-const nowhere = {
-  source: 'tangle',
-  vendor: null,
-  version: null,
-  contentType: null,
-  hostname: null,
-  ipAddress: null,
-  userAgent: null,
-  refererUri: null,
-  networkUserId: null,
-  headers: [],
-  querystring: null,
-}
