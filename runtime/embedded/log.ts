@@ -34,7 +34,7 @@ export type EmbeddedLogOptions = {
   readonly diskBytesMax?: number
   /** How long tombstones of compacted topics stay. Default a day. */
   readonly deleteRetentionMs?: number
-  /** Memory for the youngest records of all partitions. Default 32 MiB. */
+  /** Memory for the youngest records of all partitions. Default 12 MiB. */
   readonly tailBytesMax?: number
   /** Whether an append survives a loss of power, and not a kill alone. Default true. */
   readonly sync?: boolean
@@ -72,7 +72,7 @@ export class EmbeddedLog implements Log {
     this.#options = {
       diskBytesMax: 4 * 1024 ** 3,
       deleteRetentionMs: 24 * 3600 * 1000,
-      tailBytesMax: 32 * 1024 ** 2,
+      tailBytesMax: 12 * 1024 ** 2,
       sync: true,
       now: Date.now,
       ...options,
@@ -95,7 +95,7 @@ export class EmbeddedLog implements Log {
   static async open(folder: string, options: EmbeddedLogOptions = {}): Promise<EmbeddedLog> {
     await requireOwnFolder(folder)
     const db = await RocksDb.open(folder, {
-      writeBufferBytes: 16 * 1024 ** 2,
+      writeBufferBytes: 8 * 1024 ** 2,
       blockCacheBytes: 4 * 1024 ** 2,
       openFilesMax: 128,
       compression: true,
