@@ -1,4 +1,20 @@
-/** A pure function of a text, remembered. */
+/** Pure functions, remembered. */
+import type { Definitions } from '../schemas/definitions.ts'
+
+/** What is compiled of definitions, once for each set of them, and for as long as that is in use. */
+export function perDefinitions<Compiled>(
+  compile: (definitions: Definitions) => Compiled,
+): (definitions: Definitions) => Compiled {
+  const known = new WeakMap<Definitions, Compiled>()
+  return (definitions) => {
+    let compiled = known.get(definitions)
+    if (compiled === undefined) {
+      compiled = compile(definitions)
+      known.set(definitions, compiled)
+    }
+    return compiled
+  }
+}
 
 /**
  * Remembers at most twice `entriesMax` answers, in two generations: the older is dropped when the younger is full, so

@@ -14,7 +14,7 @@ import { type DefinitionsHead, type Inbound, type Key, tenantOf, timerKind } fro
 import { partitionOf } from './partitioner.ts'
 import { logClock, Progress } from './progress.ts'
 import { type AddressedRecord, controlKinds, type StoredRecord } from './record.ts'
-import { emptyRow, encodeRow, type Row, reindexed } from './row.ts'
+import { emptyRow, encodeRow, type Row, reindexed, withTimer } from './row.ts'
 import { type EncodedRow, Rows, rowKey } from './rows.ts'
 import type { Stage } from './stage.ts'
 import type { Store, StoreWrite } from './store.ts'
@@ -127,10 +127,6 @@ export class Task {
   /** The next offset of the inbox to process; all before it is committed. */
   get inputOffset(): number {
     return this.#committed.inputOffset
-  }
-
-  get watermarkMs(): number {
-    return this.#watermark()
   }
 
   /** What was counted, by name, in committed work. */
@@ -470,7 +466,7 @@ export class Task {
     const row = this.#rows.get(key)
     invariant(row, 'a timer belongs to a row')
     const bytes = encodeRow(row, stage.stateful, codec)
-    this.#rows.set(key, reindexedWithout(row, timer.id))
+    this.#rows.set(key, withTimer(row, timer.id, null))
     const record = { offset, kind: timerKind, key, value: null, timestampMs: timer.atMs }
     // A row near the bound does not fit into a letter beside the rest; then its key must do.
     this.#bury(record, cause, { ...timer, row: bytes.length > 200 * 1024 ? Buffer.alloc(0) : bytes })
@@ -520,9 +516,7 @@ export class Task {
     ])
     this.#rows.applied(changes)
     this.#timers.applied()
-    this.#outputs = []
-    this.#compacted.clear()
-    this.#staleEntries = []
+    this.#forgetBatch()
     this.#at('applied')
   }
 
@@ -552,6 +546,10 @@ export class Task {
     this.#progress = this.#committed.clone()
     this.#rows.discardChanges()
     this.#timers.reset()
+    this.#forgetBatch()
+  }
+
+  #forgetBatch(): void {
     this.#outputs = []
     this.#compacted.clear()
     this.#staleEntries = []
@@ -635,8 +633,4 @@ function causeOf(cause: unknown): { code: string; message: string } {
   if (cause instanceof MillraceError) return { code: cause.code, message: cause.message }
   if (cause instanceof InvariantError) return { code: 'INVARIANT', message: cause.message }
   return { code: 'EXCEPTION', message: cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause) }
-}
-
-function reindexedWithout(row: Row, id: string): Row {
-  return { ...row, timers: row.timers.filter((timer) => timer.id !== id) }
 }

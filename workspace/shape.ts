@@ -47,7 +47,3 @@ export function entries(max: number, of: string) {
 export function oneOrMore<Item extends z.ZodType>(of: Item, expected: string, max = 20) {
   return z.union([of, list(of, expected, max)], { error: expected })
 }
-
-export function asList<T>(value: T | readonly T[]): readonly T[] {
-  return Array.isArray(value) ? value : [value as T]
-}

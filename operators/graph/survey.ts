@@ -4,6 +4,7 @@ import type { Key } from '../../runtime/operator.ts'
 import type { Edge, GraphState, IdentifierNode, IdentityRequest, ProfileNode } from '../../schemas/avro/types.ts'
 import type { Definitions, NamespaceRule } from '../../schemas/definitions.ts'
 import { identifierHash, identifierKey, profileIdOf } from '../ids.ts'
+import { perDefinitions } from '../memo.ts'
 import { isAmong, isKnown, type Root, rootOf } from './forest.ts'
 import { edgeRow, identifierRow, type Named, profileRow, sequenceRow } from './rows.ts'
 
@@ -179,13 +180,7 @@ function parseKey(identifierKey: string): Named {
 /** Of namespaces the definitions in force do not have: the client key, a sitting, one that was removed. */
 const plainRule: Link['rule'] = { class: 'cookie', unique: false }
 
-const compiled = new WeakMap<Definitions, ReadonlyMap<string, NamespaceRule>>()
-
-function rulesOf(definitions: Definitions): ReadonlyMap<string, NamespaceRule> {
-  let rules = compiled.get(definitions)
-  if (!rules) {
-    rules = new Map(definitions.identity.namespaces.map((rule) => [rule.namespace, rule]))
-    compiled.set(definitions, rules)
-  }
-  return rules
-}
+const rulesOf = perDefinitions(
+  ({ identity }): ReadonlyMap<string, NamespaceRule> =>
+    new Map(identity.namespaces.map((rule) => [rule.namespace, rule])),
+)

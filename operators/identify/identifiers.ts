@@ -3,6 +3,7 @@ import type { Identifier } from '../../schemas/avro/types.ts'
 import type { Definitions, IdentifierClass, NamespaceRule } from '../../schemas/definitions.ts'
 import type { EventReader } from '../event/event.ts'
 import { digest, identifierHash, identifierKey } from '../ids.ts'
+import { perDefinitions } from '../memo.ts'
 import { isBlocked } from './blocked.ts'
 
 /** The namespace of the client key itself, for events that carry no identifier at all. */
@@ -109,17 +110,9 @@ export function normalise(how: NamespaceRule['normalise'], raw: string): string 
 
 type Rules = { readonly namespaces: readonly NamespaceRule[]; readonly blocked: ReadonlySet<string> }
 
-const compiled = new WeakMap<Definitions, Rules>()
-
-function rulesOf(definitions: Definitions): Rules {
-  let rules = compiled.get(definitions)
-  if (!rules) {
-    const { namespaces, blocked } = definitions.identity
-    rules = {
-      namespaces: [...namespaces].sort((a, b) => a.priority - b.priority),
-      blocked: new Set(blocked.map((value) => value.normalize('NFC').trim().toLowerCase())),
-    }
-    compiled.set(definitions, rules)
-  }
-  return rules
-}
+const rulesOf = perDefinitions(
+  ({ identity: { namespaces, blocked } }): Rules => ({
+    namespaces: [...namespaces].sort((a, b) => a.priority - b.priority),
+    blocked: new Set(blocked.map((value) => value.normalize('NFC').trim().toLowerCase())),
+  }),
+)

@@ -14,6 +14,7 @@ import {
 import { compileMatch, type EventPredicate } from '../event/condition.ts'
 import type { EventReader } from '../event/event.ts'
 import { digest } from '../ids.ts'
+import { perDefinitions } from '../memo.ts'
 import type { AggregateCaps } from './aggregate.ts'
 import { boundedText, type FieldOrder, fieldValue } from './field.ts'
 
@@ -73,17 +74,11 @@ export type ProfileRules = {
   readonly forEvent: (name: string | null) => EventRules
 }
 
-const compiled = new WeakMap<Definitions, ProfileRules>()
+const compiled = perDefinitions(compile)
 
 /** The rules of the definitions in force; before there are any, profiles keep identifiers and times only. */
 export function profileRules(definitions: Definitions | undefined): ProfileRules {
-  if (!definitions) return noRules
-  let rules = compiled.get(definitions)
-  if (!rules) {
-    rules = compile(definitions)
-    compiled.set(definitions, rules)
-  }
-  return rules
+  return definitions ? compiled(definitions) : noRules
 }
 
 function compile({ traits, segments, consent }: Pick<Definitions, 'traits' | 'segments' | 'consent'>): ProfileRules {

@@ -1,6 +1,7 @@
 /** The segments of a tenant, compiled for SEGMENT and listed by the events that can change them. */
 import type { Membership } from '../../schemas/avro/types.ts'
 import type { Definitions } from '../../schemas/definitions.ts'
+import { perDefinitions } from '../memo.ts'
 import { compileExpression, type Evaluate, eventsOf } from './expression.ts'
 
 export type SegmentRule = {
@@ -21,18 +22,12 @@ export type SegmentRules = {
   has(segmentId: string): boolean
 }
 
-const compiled = new WeakMap<Definitions, SegmentRules>()
+const compiled = perDefinitions(compile)
 
 const noRules: SegmentRules = { hash: '', all: [], forEvent: () => [], has: () => false }
 
 export function segmentRules(definitions: Definitions | undefined): SegmentRules {
-  if (!definitions) return noRules
-  let rules = compiled.get(definitions)
-  if (!rules) {
-    rules = compile(definitions)
-    compiled.set(definitions, rules)
-  }
-  return rules
+  return definitions ? compiled(definitions) : noRules
 }
 
 function compile(definitions: Definitions): SegmentRules {

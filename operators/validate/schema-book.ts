@@ -1,5 +1,5 @@
 /** The schemas of a tenant's definitions, compiled when they are first needed. */
-import type { Definitions } from '../../schemas/definitions.ts'
+import { perDefinitions } from '../memo.ts'
 import { type Check, type Compiled, compile } from './compile.ts'
 import { type SchemaKey, schemaKeyOf } from './schema-key.ts'
 
@@ -11,15 +11,7 @@ export type SchemaBook = {
 }
 
 /** The book of these definitions; one each, for as long as they are in use. */
-export function schemaBookOf(definitions: Definitions): SchemaBook {
-  const known = books.get(definitions)
-  if (known) return known
-  const book = new LazyBook(definitions.schemas)
-  books.set(definitions, book)
-  return book
-}
-
-const books = new WeakMap<Definitions, SchemaBook>()
+export const schemaBookOf = perDefinitions(({ schemas }): SchemaBook => new LazyBook(schemas))
 
 class LazyBook implements SchemaBook {
   readonly #texts: ReadonlyMap<string, string>
