@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { openEngine } from '../cli/engine.ts'
+import { boundHeap } from '../cli/heap.ts'
 import { topicOf } from '../runtime/topology.ts'
 import { addressed } from './feeder.ts'
 import { startMs } from './traffic-file.ts'
@@ -111,6 +112,7 @@ function perEvent(count: number, events: number): number {
   return Math.round((100 * count) / events) / 100
 }
 
+boundHeap()
 const [traffic, folder, events] = process.argv.slice(2)
 console.log(JSON.stringify(await budget(traffic!, folder!, Number(events))))
 process.exit(0)

@@ -3,6 +3,7 @@ import { fork } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { openEngine } from '../cli/engine.ts'
+import { boundHeap } from '../cli/heap.ts'
 import { Latency } from '../cli/latency.ts'
 import { ConnectorRunner } from '../connectors/runner.ts'
 import { topicOf } from '../runtime/topology.ts'
@@ -82,6 +83,7 @@ async function latencyOf(folder: string, seconds: number, threads: 'shared' | 'a
   return { eventsPerSecond, p50Ms: p50, p95Ms: p95, p99Ms: p99, deliveries }
 }
 
+boundHeap()
 const [folder, seconds, threads] = process.argv.slice(2)
 console.log(JSON.stringify(await latencyOf(folder!, Number(seconds), threads === 'shared' ? 'shared' : 'apart')))
 process.exit(0)

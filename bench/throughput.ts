@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { Deliveries } from '../cli/deliveries.ts'
 import { openEngine } from '../cli/engine.ts'
+import { boundHeap } from '../cli/heap.ts'
 import { topicOf } from '../runtime/topology.ts'
 import { addressed } from './feeder.ts'
 import { startMs } from './traffic-file.ts'
@@ -84,6 +85,7 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
+boundHeap()
 const [traffic, folder, threads] = process.argv.slice(2)
 console.log(JSON.stringify(await throughput(traffic!, folder!, threads === 'shared' ? 'shared' : 'apart')))
 process.exit(0)

@@ -57,7 +57,7 @@ export async function benchTopology(options: {
 /** Runs a module of this folder as a program, with room for young objects as bin/millrace has; reads its one JSON line. */
 function inProcess<Figures>(module: string, args: readonly string[]): Promise<Figures> {
   const file = fileURLToPath(new URL(`./${module}.js`, import.meta.url))
-  const child = spawn(process.execPath, ['--max-semi-space-size=16', file, ...args], {
+  const child = spawn(process.execPath, ['--max-semi-space-size=32', file, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   return new Promise((resolve, reject) => {

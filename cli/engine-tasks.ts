@@ -6,12 +6,10 @@ import { type ErrorCode, errorCodes, invariant, MillraceError } from '../runtime
 import type { Runner } from '../runtime/runner.ts'
 import type { Task, TaskObserver } from '../runtime/task.ts'
 import { inboxOf, type Topology } from '../runtime/topology.ts'
+import { youngGenerationMiB } from './heap.ts'
 import type { StageThreadCommand, StageThreadData, StageThreadMessage } from './stage-thread.ts'
 
 export type TaskStatus = Pick<Task, 'name' | 'counters' | 'inputOffset'>
-
-/** Room for young objects in a thread: batches live about as long as a default young generation, and would be copied. */
-const youngGenerationMiB = 48
 
 /** Some stages, in a thread of their own. What it says of its tasks is as of their last commit. */
 class StageThread {

@@ -7,7 +7,10 @@ import { addProfile } from './commands/profile.ts'
 import { addStart } from './commands/start.ts'
 import { addTopology } from './commands/topology.ts'
 import { endingOf, exitRefused } from './failure.ts'
+import { boundHeap } from './heap.ts'
 import { packageVersion } from './package.ts'
+
+boundHeap()
 
 const program = new Command('millrace')
   .description('Snowplow-style events in, profiles and segment memberships out, within a second.')

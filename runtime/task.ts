@@ -36,7 +36,7 @@ export type TaskLimits = {
 export const defaultLimits: TaskLimits = {
   recordsMax: 400,
   bytesMax: 4 << 20,
-  cachedBytesMax: 2 << 20,
+  cachedBytesMax: 64 << 10,
   timersPerSlice: 256,
   deadPerMinuteMax: 1000,
 }
