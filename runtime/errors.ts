@@ -51,6 +51,14 @@ export const errorCodes = {
     retryable: true,
     remedy: 'The outcome of a commit is unknown; the task restores and learns it from the changelog.',
   },
+  KAFKA_UNAVAILABLE: {
+    retryable: true,
+    remedy: 'Check that the brokers run and can be reached from here; work goes on by itself once they answer.',
+  },
+  KAFKA_REFUSED: {
+    retryable: false,
+    remedy: 'Check the user, password and certificates given for Kafka, and the rights (ACLs) of that user.',
+  },
   DELIVERY_FAILED: {
     retryable: true,
     remedy: 'Nothing is lost: the connector keeps its place. Mend the destination or its settings as the message says.',
