@@ -18,6 +18,7 @@ export const codes = {
   topicAlreadyExists: 36,
   invalidProducerEpoch: 47,
   concurrentTransactions: 51,
+  offsetNotAvailable: 78,
   memberIdRequired: 79,
   fencedInstanceId: 82,
   producerFenced: 90,
@@ -55,18 +56,18 @@ export function patienceMs(error: unknown): number {
   return passing.has(error.code) ? Number.POSITIVE_INFINITY : 0
 }
 
-/** The error as the runtime knows it. `what` is what failed, as the beginning of a sentence. */
-export function asMillraceError(error: unknown, what: string, place: ErrorPlace = {}): MillraceError {
-  if (error instanceof MillraceError) return error
+/** The error as the runtime knows it, unless it is no error of Kafka's. `what` failed, as the beginning of a sentence. */
+export function asMillraceError(error: unknown, what: string, place: ErrorPlace = {}): unknown {
+  if (!(error instanceof Error) || !/^(KafkaFault|ConnectionFault|KafkaJS)/.test(error.name)) return error
   const code = error instanceof KafkaFault ? error.code : undefined
   if (code === codes.unknownTopicOrPartition && place.topic !== undefined)
     return unknownPartition(place.topic, place.partition ?? 0)
-  const message = `${what}: ${error instanceof Error ? error.message : String(error)}`
-  return new MillraceError(codeOf(error), message, { cause: error, place })
+  return new MillraceError(errorCodeOf(error), `${what}: ${error.message}`, { cause: error, place })
 }
 
-function codeOf(error: unknown): ErrorCode {
-  if (!(error instanceof KafkaFault)) return isRefusal(error) ? 'KAFKA_REFUSED' : 'KAFKA_UNAVAILABLE'
+export function errorCodeOf(error: Error): ErrorCode {
+  if (!(error instanceof KafkaFault))
+    return error.name === 'KafkaJSSASLAuthenticationError' ? 'KAFKA_REFUSED' : 'KAFKA_UNAVAILABLE'
   switch (error.code) {
     case codes.invalidProducerEpoch:
     case codes.producerFenced:
@@ -83,15 +84,13 @@ function codeOf(error: unknown): ErrorCode {
   }
 }
 
-const isRefusal = (error: unknown): boolean => error instanceof Error && error.name === 'KafkaJSSASLAuthenticationError'
-
 /** Leaders, coordinators and replicas that are moving or starting. */
 const passing: ReadonlySet<number> = new Set([
   5, 6, 7, 9, 13, 14, 15, 16, 19, 20, 41, 51, 56, 60, 72, 74, 75, 78, 80, 88, 89, 106,
 ])
 /** No rights, wrong credentials, requests and versions that the broker will never take. */
 const refused: ReadonlySet<number> = new Set([
-  17, 29, 30, 31, 33, 34, 35, 37, 38, 40, 42, 44, 50, 53, 54, 58, 65, 76, 87,
+  17, 29, 30, 31, 32, 33, 34, 35, 37, 38, 40, 42, 44, 50, 53, 54, 58, 65, 76, 87,
 ])
 
 function nameOf(code: number): string {

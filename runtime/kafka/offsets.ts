@@ -1,0 +1,16 @@
+/** Where a partition begins and ends. */
+import type { Channel } from './channel.ts'
+import { requireNoFault } from './faults.ts'
+
+/** What stands for an offset in place of a time. */
+export const earliest = -2
+export const latest = -1
+
+/** The first offset, or the last stable one, as the leader of the partition knows it. Throws KafkaFault. */
+export async function listOffset(leader: Channel, topic: string, partition: number, which: number): Promise<number> {
+  const topics = [{ topic, partitions: [{ partition, timestamp: which }] }]
+  const answer = await leader.send('ListOffsets', { replicaId: -1, isolationLevel: 1, topics })
+  const [found] = answer.responses[0]!.partitions
+  requireNoFault('ListOffsets', found!.errorCode)
+  return Number(found!.offset)
+}
