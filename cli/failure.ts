@@ -5,7 +5,14 @@ import { type ErrorCode, errorCodes, MillraceError } from '../runtime/errors.ts'
 export const exitRefused = 2
 export const exitFailed = 1
 
-const refused: readonly ErrorCode[] = ['CONFIG_INVALID', 'PORT_TAKEN', 'DATA_UNWRITABLE', 'DATA_LOCKED', 'DATA_FOREIGN']
+const refused: readonly ErrorCode[] = [
+  'CONFIG_INVALID',
+  'PORT_TAKEN',
+  'DATA_UNWRITABLE',
+  'DATA_LOCKED',
+  'DATA_FOREIGN',
+  'PART_MISSING',
+]
 
 export type Ending = { readonly status: number; readonly text: string }
 

@@ -6,6 +6,7 @@ import { addIngest } from './commands/ingest.ts'
 import { addProfile } from './commands/profile.ts'
 import { addStart } from './commands/start.ts'
 import { addTopology } from './commands/topology.ts'
+import { addUp } from './commands/up.ts'
 import { endingOf, exitRefused } from './failure.ts'
 import { boundHeap } from './heap.ts'
 import { packageVersion } from './package.ts'
@@ -25,6 +26,7 @@ addIngest(program)
 addDump(program)
 addProfile(program)
 addTopology(program)
+addUp(program)
 
 // Whoever reads has had enough, as `head` does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

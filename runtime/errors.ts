@@ -3,7 +3,10 @@
 /** Every code Millrace can end or answer with, and what a person should do about it. */
 export const errorCodes = {
   CONFIG_INVALID: { retryable: false, remedy: 'Mend the file and path that the message names, then start again.' },
-  PORT_TAKEN: { retryable: false, remedy: 'Choose another port with --port, or stop the program that holds it.' },
+  PORT_TAKEN: {
+    retryable: false,
+    remedy: 'Choose another port with the option for it, or stop the program that holds it.',
+  },
   DATA_UNWRITABLE: { retryable: false, remedy: 'Give a folder this user may write, with --data.' },
   DATA_LOCKED: {
     retryable: false,
@@ -62,6 +65,14 @@ export const errorCodes = {
   DELIVERY_FAILED: {
     retryable: true,
     remedy: 'Nothing is lost: the connector keeps its place. Mend the destination or its settings as the message says.',
+  },
+  PART_MISSING: {
+    retryable: false,
+    remedy: 'Install what the message names, or start Docker; docs/OPERATIONS.md has what each part needs.',
+  },
+  PART_FAILED: {
+    retryable: false,
+    remedy: 'Mend what the message shows, then run `millrace up` again; it goes on with what does not run yet.',
   },
   NOT_FOUND: { retryable: false, remedy: 'Check the id, the namespace:value, or the folder given with --data.' },
   INPUT_INVALID: { retryable: false, remedy: 'Mend the input at the place the message names.' },

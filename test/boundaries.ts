@@ -60,6 +60,7 @@ const rules: readonly Rule[] = [
   { from: /^connectors\/[^/]+\.ts$/, to: ['schemas/', 'runtime/*.ts', 'connectors/*.ts'] },
   { from: /^(connectors\/[^/]+\/)/, to: ['schemas/', 'runtime/errors.ts', 'connectors/connector.ts', '$1'] },
   { from: /^workspace\//, to: ['schemas/', 'runtime/errors.ts', 'workspace/'] },
+  { from: /^deploy\//, to: ['runtime/errors.ts', 'deploy/'] },
   // entry points assemble
   { from: /^(api|cli|bench|bin|docs|examples|test)\/|^[^/]+\.config\.ts$/, to: ['*'] },
 ]
