@@ -1,4 +1,89 @@
-/** The real parts that tests talk to. */
-export async function kafkaForTests(): Promise<{ readonly brokers: readonly string[] }> {
-  return { brokers: (process.env['KAFKA_BROKERS'] ?? 'localhost:29092').split(',') }
+/**
+ * The real parts that tests talk to: those the environment names (KAFKA_BROKERS, SCHEMA_REGISTRY_URL, REDIS_URL); else
+ * those that `millrace up` would start, one of each for a whole run of tests, when the first test file asks. It takes
+ * Docker when an engine answers, jars and packages otherwise. Where there is neither, the answer is undefined, with the
+ * reason on the console: the tests are to be skipped. With CI set that fails.
+ *
+ *     const brokers = await kafkaForTests()
+ *     describe.skipIf(!brokers)('…', () => { … })
+ */
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { inject } from 'vitest'
+import { type KafkaVersion, LocalKafka, type NodePorts } from '../deploy/local/kafka.ts'
+import { requireJava } from '../deploy/local/maven.ts'
+import { up, variables } from '../deploy/local/parts.ts'
+import { anyFreePort } from '../deploy/local/ports.ts'
+import type { PartName } from '../deploy/local/settings.ts'
+import { MillraceError } from '../runtime/errors.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** What is started during this run is kept below it, and stopped at the end by test/parts.setup.ts. */
+    partsFolder: string
+  }
+}
+
+/** Each is host:port. Topics and groups need names of the test file's own. */
+export async function kafkaForTests(): Promise<readonly string[] | undefined> {
+  return (await addressOf('kafka'))?.split(',')
+}
+
+export async function registryForTests(): Promise<string | undefined> {
+  return addressOf('registry')
+}
+
+export async function redisForTests(): Promise<string | undefined> {
+  return addressOf('redis')
+}
+
+export type OwnKafka = {
+  readonly version?: KafkaVersion
+  readonly nodes?: number
+  /** Name to password. With users there is a listener for them: `saslBrokers`. */
+  readonly users?: Readonly<Record<string, string>>
+}
+
+/**
+ * A Kafka of the test's own, from jars, which the test may kill, pause and start again: `kafka.nodes[0].kill()`,
+ * `.signal('SIGSTOP')`, `.signal('SIGCONT')`, `kafka.start()`. It runs; to be stopped with `kafka.stop()`.
+ */
+export async function ownKafka({
+  version = '4.2.0',
+  nodes = 1,
+  users,
+}: OwnKafka = {}): Promise<LocalKafka | undefined> {
+  return unlessMissing('a Kafka of its own', async () => {
+    await requireJava()
+    const ports: NodePorts[] = []
+    for (let i = 0; i < nodes; i++) {
+      const sasl = users && { sasl: await anyFreePort() }
+      ports.push({ client: await anyFreePort(), controller: await anyFreePort(), ...sasl })
+    }
+    const folder = join(inject('partsFolder'), `kafka-${randomUUID()}`)
+    const kafka = new LocalKafka(folder, { version, nodes: ports, ...(users && { users }) })
+    await kafka.start()
+    return kafka
+  })
+}
+
+async function addressOf(part: PartName): Promise<string | undefined> {
+  const variable = variables[part]
+  return (
+    process.env[variable] ||
+    unlessMissing(part, async () => {
+      const addresses = await up(inject('partsFolder'), { parts: [part], ports: { [part]: 0 } })
+      return addresses[variable]
+    })
+  )
+}
+
+async function unlessMissing<Part>(what: string, start: () => Promise<Part>): Promise<Part | undefined> {
+  try {
+    return await start()
+  } catch (error) {
+    if (process.env['CI'] || !(error instanceof MillraceError) || error.code !== 'PART_MISSING') throw error
+    console.warn(`SKIPPED, for want of ${what}: ${error.message}`)
+    return undefined
+  }
 }

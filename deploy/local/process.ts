@@ -98,7 +98,7 @@ export class LocalProcess {
   }
 
   get #pid(): number | undefined {
-    return pidIn(this.#file)
+    return holderOf(this.#file)
   }
 
   async #ended(boundMs: number): Promise<boolean> {
@@ -119,7 +119,7 @@ export class LocalProcess {
  */
 export async function locked<Result>(file: string, boundMs: number, work: () => Promise<Result>): Promise<Result> {
   const own = `${file}.${randomUUID()}`
-  await writeIdentity(own, process.pid)
+  await claim(own)
   try {
     for (const deadlineMs = Date.now() + boundMs; !(await taken(own, file)); await sleep(pollMs)) {
       if (Date.now() > deadlineMs) throw new MillraceError('DATA_LOCKED', `another process holds ${file}`)
@@ -141,12 +141,17 @@ async function taken(own: string, file: string): Promise<boolean> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
-  if (pidIn(file) !== undefined) return false
+  if (holderOf(file) !== undefined) return false
   // Two may find the same stale lock: each puts its own in place, the last one stays, and both look again.
   await link(own, `${own}.over`)
   await rename(`${own}.over`, file)
   await sleep(2 * pollMs)
   return statSync(file).ino === statSync(own).ino
+}
+
+/** Says in a file that this process is behind something. */
+export async function claim(file: string): Promise<void> {
+  await writeIdentity(file, process.pid)
 }
 
 async function writeIdentity(file: string, pid: number): Promise<void> {
@@ -156,7 +161,7 @@ async function writeIdentity(file: string, pid: number): Promise<void> {
 }
 
 /** The process that a file names, if it still runs. */
-function pidIn(file: string): number | undefined {
+export function holderOf(file: string): number | undefined {
   try {
     const { pid, mark }: Identity = JSON.parse(readFileSync(file, 'utf8'))
     return markOf(pid) === mark ? pid : undefined
