@@ -21,6 +21,9 @@ describe('help', () => {
     [['profile', '--help']],
     [['profile', 'get', '--help']],
     [['topology', '--help']],
+    [['up', '--help']],
+    [['down', '--help']],
+    [['parts', '--help']],
   ])('millrace %s', async (args) => {
     const { status, stdout, stderr } = await millrace(args)
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
