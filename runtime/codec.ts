@@ -9,8 +9,13 @@ import { recordBytesMax } from './record.ts'
 export type SchemaIds = {
   /** The id under which the present schema of that name is registered. */
   idOf(name: SchemaName): number
-  /** The name and Avro schema registered under an id; undefined when there is none. */
+  /**
+   * The name and Avro schema registered under an id; undefined when there is none. A registry elsewhere throws
+   * SCHEMA_MISSING when it has to fetch it first, and has begun to.
+   */
   schemaOf(id: number): { readonly name: SchemaName; readonly schema: avsc.Schema } | undefined
+  /** Resolves when nothing is being fetched any more, be it found or not. */
+  fetched?(): Promise<void>
 }
 
 const headerBytes = 5
@@ -54,7 +59,10 @@ export class Codec {
     return Buffer.from(slab.subarray(0, end))
   }
 
-  /** The value, under the present schema of its name. SCHEMA_UNKNOWN when the id is not registered. */
+  /**
+   * The value, under the present schema of its name. SCHEMA_UNKNOWN when the id is not registered, SCHEMA_MISSING when
+   * its schema is still being fetched, REGISTRY_UNAVAILABLE when it cannot be, SCHEMA_INCOMPATIBLE when it cannot be read.
+   */
   decode<Name extends SchemaName>(name: Name, bytes: Buffer): Schemas[Name] {
     const decoder = this.#decoderOf(bytes)
     if (decoder.name !== name)
@@ -65,6 +73,11 @@ export class Codec {
   /** The name of the schema a framed value was written under. */
   nameOf(bytes: Buffer): SchemaName {
     return this.#decoderOf(bytes).name
+  }
+
+  /** Resolves when the schemas whose absence ended a decode in SCHEMA_MISSING have been looked for: then decode again. */
+  async fetched(): Promise<void> {
+    await this.#ids.fetched?.()
   }
 
   #decoderOf(bytes: Buffer): { readonly name: SchemaName; readonly read: (bytes: Buffer) => unknown } {

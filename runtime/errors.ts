@@ -27,14 +27,26 @@ export const errorCodes = {
     remedy: 'Retention passed this reader; restore its store from the changelog, or start it from the earliest offset.',
   },
   SCHEMA_UNKNOWN: {
-    retryable: true,
+    retryable: false,
     remedy: 'The schema id is not in the registry; check that the record was written by this deployment.',
+  },
+  SCHEMA_MISSING: {
+    retryable: true,
+    remedy: 'The schema is being fetched from the registry; what needs it waits. A command is best run again.',
+  },
+  SCHEMA_UNREGISTERED: {
+    retryable: false,
+    remedy: 'Run `millrace topics apply` with this version before anything that writes.',
   },
   SCHEMA_INVALID: { retryable: false, remedy: 'The value does not satisfy its schema; this is a bug in the writer.' },
   SCHEMA_INCOMPATIBLE: {
     retryable: false,
     remedy:
       'This version cannot read what an earlier one wrote; run the version that wrote it, or start from a new data folder.',
+  },
+  REGISTRY_UNAVAILABLE: {
+    retryable: true,
+    remedy: 'Start the schema registry, or mend its address; what needs it waits, and nothing is dropped.',
   },
   DEFINITION_MISSING: {
     retryable: true,

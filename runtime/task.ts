@@ -159,6 +159,12 @@ export class Task {
       this.#at('processed')
       await this.#commit(records.length)
     } catch (error) {
+      if (error instanceof MillraceError && error.code === 'SCHEMA_MISSING') {
+        // A value was written under a schema not seen before, by a newer version say: the batch is run again with it.
+        this.#rewind()
+        await this.#parts.codec.fetched()
+        return this.step(recordsMax)
+      }
       if (!(error instanceof UnencodableBatch) || this.#careful > 0) throw error
       // Some row or compacted record cannot be written, being too large say: find the record that made it, and bury that one.
       this.#rewind()
@@ -432,7 +438,9 @@ export class Task {
 
   // --- dead letters ---
 
+  /** Rethrows a cause that lies elsewhere than in the record. */
   #bury(record: StoredRecord, cause: unknown, timer: { id: string; atMs: number; row: Buffer } | null): void {
+    if (isOfTheTask(cause)) throw cause
     const { stage, partition, codec } = this.#parts
     const { code, message } = causeOf(cause)
     const letter = {
@@ -627,6 +635,11 @@ function upToMarker(records: readonly StoredRecord[]): readonly StoredRecord[] {
 
 function isControl(kind: string): boolean {
   return kind === controlKinds.tick || kind === controlKinds.sweep || kind === controlKinds.marker
+}
+
+/** Whether a record is as good as before: it waits for what is not there yet, or for a version that can read it. */
+function isOfTheTask(cause: unknown): boolean {
+  return cause instanceof MillraceError && (cause.retryable || cause.code === 'SCHEMA_INCOMPATIBLE')
 }
 
 function causeOf(cause: unknown): { code: string; message: string } {
