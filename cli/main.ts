@@ -5,6 +5,7 @@ import { addDump } from './commands/dump.ts'
 import { addIngest } from './commands/ingest.ts'
 import { addProfile } from './commands/profile.ts'
 import { addStart } from './commands/start.ts'
+import { addTopics } from './commands/topics.ts'
 import { addTopology } from './commands/topology.ts'
 import { addUp } from './commands/up.ts'
 import { endingOf, exitRefused } from './failure.ts'
@@ -27,6 +28,7 @@ addDump(program)
 addProfile(program)
 addTopology(program)
 addUp(program)
+addTopics(program)
 
 // Whoever reads has had enough, as `head` does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -18,3 +18,19 @@ export const workspaceOption = (): Option =>
     exampleWorkspace,
     'the example, examples/retail',
   )
+
+export const brokersOption = (): Option =>
+  new Option('--brokers <list>', 'of the Kafka cluster: host:port, with commas between several')
+    .env('KAFKA_BROKERS')
+    .argParser(list)
+    .makeOptionMandatory()
+
+export const registryOption = (): Option =>
+  new Option('--registry <url>', 'of the schema registry').env('SCHEMA_REGISTRY_URL').makeOptionMandatory()
+
+export const prefixOption = (): Option =>
+  new Option('--prefix <text>', 'before the names of all topics and schema subjects').default('', 'none')
+
+function list(text: string): readonly string[] {
+  return text.split(',').map((entry) => entry.trim())
+}

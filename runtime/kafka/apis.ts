@@ -18,6 +18,7 @@ export type Apis = {
           readonly partitionErrorCode: number
           readonly partitionId: number
           readonly leader: number
+          readonly replicas: readonly number[]
         }[]
       }[]
     }

@@ -93,9 +93,11 @@ export class RegistryClient {
       const { status, message } = cause as { readonly status?: number; readonly message: string }
       if (status === 404) return null
       const what = `the schema registry at ${this.#url.host}`
+      // The client calls what got no answer a 400.
+      const why = message.replace(/^millrace - (Error, status 400: )?/, '')
       if (status === 409 || status === 422)
-        throw new MillraceError('SCHEMA_INCOMPATIBLE', `${what} refuses a schema: ${message}`, { cause })
-      throw new MillraceError('REGISTRY_UNAVAILABLE', `${what} does not serve: ${message}`, { cause })
+        throw new MillraceError('SCHEMA_INCOMPATIBLE', `${what} refuses a schema: ${why}`, { cause })
+      throw new MillraceError('REGISTRY_UNAVAILABLE', `${what} does not serve: ${why}`, { cause })
     }
   }
 }

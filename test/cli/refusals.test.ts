@@ -24,6 +24,8 @@ describe('help', () => {
     [['up', '--help']],
     [['down', '--help']],
     [['parts', '--help']],
+    [['topics', 'diff', '--help']],
+    [['topics', 'apply', '--help']],
   ])('millrace %s', async (args) => {
     const { status, stdout, stderr } = await millrace(args)
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
