@@ -61,8 +61,8 @@ function decoded(value: Buffer, codec: Codec): unknown {
   }
 }
 
-/** Plain objects, lists and texts all the way down. */
-function plain(value: unknown): unknown {
+/** Plain objects, lists and texts all the way down; bytes as base64. */
+export function plain(value: unknown): unknown {
   if (Buffer.isBuffer(value)) return value.toString('base64')
   if (Array.isArray(value)) return value.map(plain)
   if (typeof value === 'object' && value !== null) {

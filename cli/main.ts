@@ -1,5 +1,6 @@
 /** The program `millrace`: commands, and how it ends. */
 import { Command, CommanderError } from 'commander'
+import { addDead } from './commands/dead.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDump } from './commands/dump.ts'
 import { addIngest } from './commands/ingest.ts'
@@ -25,6 +26,7 @@ addStart(program)
 addDemo(program)
 addIngest(program)
 addDump(program)
+addDead(program)
 addProfile(program)
 addTopology(program)
 addUp(program)

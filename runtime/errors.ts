@@ -20,7 +20,7 @@ export const errorCodes = {
   TOPIC_UNKNOWN: { retryable: false, remedy: 'See `millrace topology` for the topics there are.' },
   TOPIC_MISMATCH: {
     retryable: false,
-    remedy: 'The topic has another partition count; see docs/ARCHITECTURE.md on growing partitions.',
+    remedy: 'Say the number the topic has; `millrace replay --partitions` builds a new generation with another.',
   },
   OFFSET_OUT_OF_RANGE: {
     retryable: false,
@@ -59,7 +59,7 @@ export const errorCodes = {
   },
   TOO_MANY_DEAD: {
     retryable: false,
-    remedy: 'Look at the dead-letter topic of the stage: `millrace dump <stage>.dead`.',
+    remedy: 'See what died with `millrace dead list`; once the cause is mended, `millrace dead replay` puts it back.',
   },
   FENCED: { retryable: false, remedy: 'A newer owner has taken the task; this one stops.' },
   COMMIT_UNKNOWN: {

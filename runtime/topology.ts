@@ -107,7 +107,7 @@ export function allTopics(topology: Topology): readonly TopicDeclaration[] {
         cleanup: 'delete',
         retentionMs: 30 * day,
         key: 'as the record',
-        kinds: { dead: 'DeadLetter' },
+        kinds: { dead: 'DeadLetter', replayed: 'Replayed' },
       },
     ]
   })

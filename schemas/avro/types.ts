@@ -768,6 +768,11 @@ export type Handover = {
   readonly sent: readonly Sent[]
 }
 
+/** Beside the dead letters of a partition: the record of one of them has been put back into its inbox. */
+export type Replayed = {
+  readonly letterOffset: number
+}
+
 /** Every top-level schema, by name. */
 export type Schemas = {
   readonly Row: Row
@@ -805,6 +810,7 @@ export type Schemas = {
   readonly ConnectorPosition: ConnectorPosition
   readonly FeedPosition: FeedPosition
   readonly Handover: Handover
+  readonly Replayed: Replayed
 }
 
 export type SchemaName = keyof Schemas
