@@ -1,11 +1,12 @@
 /** The schema registry that lives in the log itself: every schema a value was ever written under, by id. */
-import avsc from 'avsc'
+import type avsc from 'avsc'
 import { schemaTypes } from '../schemas/avro/index.ts'
 import type { SchemaName } from '../schemas/avro/types.ts'
 import type { SchemaIds } from './codec.ts'
 import { invariant, MillraceError } from './errors.ts'
 import type { Log, TopicSpec } from './log.ts'
 import type { AddressedRecord } from './record.ts'
+import { schemaDifference } from './schema-difference.ts'
 
 /** One partition; key `<SchemaName>/<id>`, value the JSON of a `RegisteredSchema`, kind `schema`. */
 export const schemasTopic: TopicSpec = { name: '_schemas', partitions: 1, cleanup: 'compact', retentionMs: null }
@@ -63,21 +64,18 @@ export class LocalRegistry implements SchemaIds {
   }
 }
 
-function selfContained(type: avsc.Type): avsc.Schema {
+/** The schema with every named type it refers to written out. */
+export function selfContained(type: avsc.Type): avsc.Schema {
   return type.schema({ exportAttrs: true })
 }
 
 function requireReadable(reader: avsc.Type, { id, name, schema }: RegisteredSchema): void {
-  try {
-    reader.createResolver(avsc.Type.forSchema(schema, { wrapUnions: false }))
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new MillraceError(
-      'SCHEMA_INCOMPATIBLE',
-      `the schema ${name} cannot read what was written under it before (id ${id}): ${reason}`,
-      { cause },
-    )
-  }
+  const difference = schemaDifference(selfContained(reader), schema)
+  if (difference === null) return
+  throw new MillraceError(
+    'SCHEMA_INCOMPATIBLE',
+    `the schema ${name} cannot read what was written under it before (id ${id}): ${difference}`,
+  )
 }
 
 async function readAll(log: Log): Promise<RegisteredSchema[]> {
