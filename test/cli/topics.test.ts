@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, test as everyTest, expect } from 'vitest'
 import { exampleWorkspace } from '../../cli/package.ts'
 import { KafkaConnection } from '../../runtime/kafka/connection.ts'
 import { RegistryClient } from '../../runtime/kafka/registry-client.ts'
@@ -10,13 +10,12 @@ import { alterTopics, describeTopics } from '../../runtime/kafka/topic-admin.ts'
 import { kafkaForTests, registryForTests } from '../parts.ts'
 import { millrace, millraceJson, temporaryFolder } from './millrace.ts'
 
-let brokers: readonly string[]
-let url: string
+const brokers = (await kafkaForTests())!
+const url = (await registryForTests())!
+const test = everyTest.skipIf(!brokers || !url)
 let connection: KafkaConnection
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 beforeAll(async () => {
-  brokers = await kafkaForTests()
-  url = await registryForTests()
   connection = await KafkaConnection.open({ brokers })
   folder = await temporaryFolder()
 })
