@@ -6,7 +6,7 @@
  *
  * Nothing uncommitted reaches the store. A crash between commit and apply is repaired from the changelog's tail.
  */
-import type { Checkpoint, Tick } from '../schemas/avro/types.ts'
+import type { Tick } from '../schemas/avro/types.ts'
 import type { Codec } from './codec.ts'
 import { InvariantError, invariant, MillraceError } from './errors.ts'
 import type { Log, TaskWriter } from './log.ts'
@@ -14,6 +14,7 @@ import { type DefinitionsHead, type Inbound, type Key, tenantOf, timerKind } fro
 import { partitionOf } from './partitioner.ts'
 import { logClock, Progress } from './progress.ts'
 import { type AddressedRecord, controlKinds, type StoredRecord } from './record.ts'
+import { checkpointWrites, Restore, type RestoreObserver, type TombstoneRetention } from './restore.ts'
 import { emptyRow, encodeRow, type Row, reindexed, withTimer } from './row.ts'
 import { type EncodedRow, Rows, rowKey } from './rows.ts'
 import type { Stage } from './stage.ts'
@@ -44,7 +45,7 @@ export const defaultLimits: TaskLimits = {
 /** Where the task loop is: observed by metrics, and by a simulator that kills there. */
 export type TaskPoint = 'fetched' | 'resolved' | 'processed' | 'committed' | 'applied'
 
-export type TaskObserver = {
+export type TaskObserver = RestoreObserver & {
   at?(task: string, point: TaskPoint): void
   committed?(
     task: string,
@@ -64,6 +65,7 @@ export type TaskParts = {
   readonly definitions: DefinitionSource
   readonly limits: TaskLimits
   readonly observer: TaskObserver
+  readonly tombstones?: TombstoneRetention
 }
 
 class UnencodableBatch extends Error {}
@@ -77,10 +79,7 @@ type InboxRecord = {
 }
 
 const checkpointKey = 'checkpoint'
-const storedCheckpoint = 'mcheckpoint'
-const storedChangelogOffset = 'mchangelog'
 const needRoundsMax = 16
-const restoreRecords = 5000
 
 export class Task {
   readonly name: string
@@ -112,16 +111,26 @@ export class Task {
     this.#progress = progress.clone()
   }
 
-  /** Fences the former owner, brings the store up to the changelog, and continues from the checkpoint. */
-  static async start(parts: TaskParts): Promise<Task> {
+  /**
+   * Fences the former owner, brings the store up to the changelog, and continues from the checkpoint. When the signal
+   * aborts meanwhile it throws the reason, and the store can be used again.
+   */
+  static async start(parts: TaskParts, signal: AbortSignal = new AbortController().signal): Promise<Task> {
     const writer = await parts.log.writer(taskName(parts.stage.name, parts.partition))
-    const checkpoint = await restore(parts)
-    const progress = checkpoint ? Progress.of(checkpoint) : new Progress()
-    const task = new Task(parts, writer, progress)
-    for (const [tenant, hash] of progress.definitions) {
-      task.#definitions.set(tenant, await parts.definitions.resolve(tenant, hash))
+    try {
+      const restore = await Restore.open(parts)
+      await restore.toStableEnd(signal)
+      const { checkpoint } = restore
+      const progress = checkpoint ? Progress.of(checkpoint) : new Progress()
+      const task = new Task(parts, writer, progress)
+      for (const [tenant, hash] of progress.definitions) {
+        task.#definitions.set(tenant, await parts.definitions.resolve(tenant, hash))
+      }
+      return task
+    } catch (error) {
+      await writer.close().catch(() => undefined)
+      throw error
     }
-    return task
   }
 
   /** The next offset of the inbox to process; all before it is committed. */
@@ -175,9 +184,14 @@ export class Task {
     return batch.length
   }
 
+  /** Gives up the writer; the store stays open, for whoever takes the task up from it. The task is not used again. */
+  release(): Promise<void> {
+    return this.#writer.close()
+  }
+
   /** Gives up the writer and the store. The task is not used again. */
   async close(): Promise<void> {
-    await this.#writer.close()
+    await this.release()
     await this.#parts.store.close()
   }
 
@@ -566,53 +580,6 @@ export class Task {
   #at(point: TaskPoint): void {
     this.#parts.observer.at?.(this.name, point)
   }
-}
-
-// --- restore ---
-
-/** Brings the store up to the changelog's stable end, by position. Answers the checkpoint, if the task ever committed. */
-async function restore({ stage, partition, log, store, codec }: TaskParts): Promise<Checkpoint | undefined> {
-  const topic = changelogOf(stage.name)
-  const ends = await log.ends(topic, partition)
-  const [storedOffset, stored] = await store.getMany([storedChangelogOffset, storedCheckpoint])
-  let offset = storedOffset ? Number(storedOffset.readBigInt64BE(0)) : 0
-  let checkpoint = stored
-  if (offset < ends.start || offset > ends.stable) {
-    // The store is older than what the changelog still tells of, or belongs to another log: begin anew.
-    await store.clear()
-    offset = ends.start
-    checkpoint = undefined
-  }
-  while (offset < ends.stable) {
-    const { records, nextOffset } = await log.fetch(topic, partition, offset, {
-      maxRecords: restoreRecords,
-      maxBytes: 16 << 20,
-    })
-    const writes: StoreWrite[] = []
-    for (const record of records) {
-      if (record.kind === 'checkpoint') {
-        checkpoint = record.value ?? undefined
-        continue
-      }
-      writes.push({ key: rowKey(record.key), value: record.value })
-      const indexedAtMs = record.value && codec.decode('Row', record.value).indexedAtMs
-      if (indexedAtMs !== null) writes.push({ key: indexKey(indexedAtMs, record.key), value: Buffer.alloc(0) })
-    }
-    if (checkpoint) writes.push(...checkpointWrites(checkpoint, nextOffset))
-    await store.write(writes)
-    invariant(nextOffset > offset, 'a fetch below the stable end moves the position')
-    offset = nextOffset
-  }
-  return checkpoint && codec.decode('Checkpoint', checkpoint)
-}
-
-function checkpointWrites(checkpoint: Buffer, changelogOffset: number): StoreWrite[] {
-  const offset = Buffer.alloc(8)
-  offset.writeBigInt64BE(BigInt(changelogOffset))
-  return [
-    { key: storedCheckpoint, value: checkpoint },
-    { key: storedChangelogOffset, value: offset },
-  ]
 }
 
 function writesOf({ key, bytes, indexedAtMs, storedIndexMs }: EncodedRow): StoreWrite[] {

@@ -139,7 +139,7 @@ const mutable =
   /^(new (Map|Set|WeakMap|WeakSet|Array|\w+Array)\b|\[\]|\{\}|Object\.create\(null\)|Buffer\.alloc|Array\.from)/
 
 /** Where the runtime meets the world; everywhere else in it, and in all operators, what happens follows from the log alone. */
-const edges = /^runtime\/(runner\.ts|rocksdb\.ts|embedded\/|kafka\/|stores\/)/
+const edges = /^runtime\/(clock\.ts|runner\.ts|rocksdb\.ts|embedded\/|kafka\/|stores\/)/
 
 const ambient =
   /\b(Date\.now|Math\.random|performance\.|setTimeout|setInterval|setImmediate|process\.|randomUUID|randomBytes)|\bnew Date\(\)/
