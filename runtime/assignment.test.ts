@@ -6,7 +6,7 @@ const settings: AssignmentSettings = { standbys: 0, warmupsMax: 2, acceptableLag
 
 const held = (role: Held['role'], lag: number, ...partitions: number[]): Held[] =>
   partitions.map((partition) => ({ partition, role, lag }))
-const member = (process: string, ...lists: Held[][]): Member => ({ process, held: lists.flat() })
+const member = (process: string, ...lists: Held[][]): Member => ({ process, generation: 1, held: lists.flat() })
 
 /** As `a: active 0 1, warmup 2; b: …`. */
 function print(plan: Plan): string {
@@ -50,6 +50,12 @@ describe('an assignment', () => {
     expect(print(assign(taken, 4, settings))).toBe('a: active 0 2; b: active 1 3')
   })
 
+  test('believes the later plan, when two claim to run a task', () => {
+    const zombie = member('a', held('active', 0, 0, 1))
+    const owner = { ...member('b', held('active', 0, 0, 1, 2)), generation: 2 }
+    expect(print(assign([zombie, owner], 3, settings))).toBe('a: active 0; b: active 1 2')
+  })
+
   test('promotes the standby of a process that is gone', () => {
     const members = [
       member('b', held('active', 0, 2, 3), held('standby', 0, 0)),
@@ -82,10 +88,13 @@ const someHeld = fc.uniqueArray(
   }),
   { selector: ({ partition }) => partition },
 )
-const cluster = fc.uniqueArray(fc.record({ process: fc.constantFrom('a', 'b', 'c', 'd', 'e'), held: someHeld }), {
-  selector: ({ process }) => process,
-  minLength: 1,
-})
+const cluster = fc.uniqueArray(
+  fc.record({ process: fc.constantFrom('a', 'b', 'c', 'd', 'e'), generation: fc.nat(2), held: someHeld }),
+  {
+    selector: ({ process }) => process,
+    minLength: 1,
+  },
+)
 
 /** After Kafka's TaskAssignorConvergenceTest: a cluster that follows each plan, while processes come and go. */
 class Cluster {
@@ -115,7 +124,7 @@ class Cluster {
   }
 
   plan(): Plan {
-    const members = [...this.members].map(([process, state]) => ({ process, held: [...state.values()] }))
+    const members = [...this.members].map(([process, state]) => ({ process, generation: 1, held: [...state.values()] }))
     return assign(members, this.partitions, this.settings)
   }
 

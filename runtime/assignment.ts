@@ -18,8 +18,13 @@ export type Held = {
   readonly lag: number
 }
 
-/** `process` names the state folder and outlives restarts. */
-export type Member = { readonly process: string; readonly held: readonly Held[] }
+export type Member = {
+  /** Names the state folder and outlives restarts. */
+  readonly process: string
+  /** Of the plan it follows: when two claim to run a task, the later plan is right. */
+  readonly generation: number
+  readonly held: readonly Held[]
+}
 
 /** The partitions of one process, in order; no partition has two roles in it. */
 export type Share = Readonly<Record<Role, readonly number[]>>
@@ -55,7 +60,15 @@ class Group {
   readonly #acceptableLag: number
 
   constructor(members: readonly Member[], acceptableLag: number) {
-    this.#held = new Map(members.map(({ process, held }) => [process, new Map(held.map((h) => [h.partition, h]))]))
+    const runner = (partition: number): Member | undefined =>
+      members
+        .filter(({ held }) => held.some((each) => each.partition === partition && each.role === 'active'))
+        .sort((a, b) => b.generation - a.generation || (a.process < b.process ? -1 : 1))[0]
+    const settled = (member: Member): Held[] =>
+      member.held.map((h) => (h.role === 'active' && runner(h.partition) !== member ? { ...h, role: 'idle' } : h))
+    this.#held = new Map(
+      members.map((member) => [member.process, new Map(settled(member).map((h) => [h.partition, h]))]),
+    )
     this.processes = [...this.#held.keys()].sort()
     this.#acceptableLag = acceptableLag
   }

@@ -62,6 +62,14 @@ export const errorCodes = {
     remedy: 'See what died with `millrace dead list`; once the cause is mended, `millrace dead replay` puts it back.',
   },
   FENCED: { retryable: false, remedy: 'A newer owner has taken the task; this one stops.' },
+  MEMBERSHIP_LOST: {
+    retryable: true,
+    remedy: 'The group took this process for dead; it joins again by itself, and is given tasks anew.',
+  },
+  PROCESS_REPLACED: {
+    retryable: false,
+    remedy: 'Another process runs under the same id; give each process a state folder of its own.',
+  },
   COMMIT_UNKNOWN: {
     retryable: true,
     remedy: 'The outcome of a commit is unknown; the task restores and learns it from the changelog.',
