@@ -30,6 +30,8 @@ export type MemberState = Member & Description
 /** What a generation decided: the whole plan, so that everyone knows where each task is. */
 export type Assignment = {
   readonly generation: number
+  /** From the moment this process began to join. */
+  readonly tookMs: number
   readonly own: Share
   readonly members: readonly (Share & { readonly process: string; readonly endpoint: string })[]
 }
@@ -166,8 +168,9 @@ export class Membership {
   }
 
   async #join(): Promise<void> {
-    const { coordinator, group, topic, process, settings, clock: _, ...asked } = this.#parts
+    const { coordinator, group, topic, process, settings, clock, ...asked } = this.#parts
     if (this.#state !== 'joining') this.#move('joining')
+    const startMs = clock.nowMs()
     this.#rejoin = false
     this.#wake = new AbortController()
     const state = encode({ process, generation: this.#generation, joins: this.#joins++, ...(await asked.describe()) })
@@ -182,7 +185,7 @@ export class Membership {
     const own = members.find((member) => member.process === process)
     invariant(own, 'a plan has a share for each member')
     this.#move('member')
-    asked.assigned({ generation: this.#generation, own, members })
+    asked.assigned({ generation: this.#generation, tookMs: clock.nowMs() - startMs, own, members })
   }
 
   #planFor(members: readonly { readonly memberId: string; readonly state: Buffer }[]) {

@@ -150,17 +150,16 @@ export class Restore {
   }
 }
 
-/** Records of the changelog that a store lacks; all there are when it is none of this log. */
-export async function lagOf({
-  stage,
-  partition,
-  log,
-  store,
-}: Omit<RestoreParts, 'codec' | 'observer'>): Promise<number> {
-  const ends = await log.ends(changelogOf(stage.name), partition)
+/** The place in the changelog that a store stands at; undefined for one that has nothing of it. */
+export async function changelogOffsetOf(store: Store): Promise<number | undefined> {
   const [stored] = await store.getMany([changelogOffset])
-  const offset = stored ? int64Of(stored) : ends.start
-  return offset < ends.start || offset > ends.stable ? ends.stable - ends.start : ends.stable - offset
+  return stored && int64Of(stored)
+}
+
+/** Records of the changelog after a place in it; all there are when the place is not of this log. */
+export async function lagAt(log: Log, stage: string, partition: number, offset: number): Promise<number> {
+  const { start, stable } = await log.ends(changelogOf(stage), partition)
+  return offset < start || offset > stable ? stable - start : stable - offset
 }
 
 /** Goes into the store with what it is the checkpoint of. */

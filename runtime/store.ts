@@ -16,5 +16,10 @@ export type Store = {
   close(): Promise<void>
 }
 
-/** Opens the store of a task by its name, such as `profile-3`. */
-export type Stores = { open(task: string): Promise<Store>; close(): Promise<void> }
+export type Stores = {
+  /** Opens the store of a task by its name, such as `profile/3`; made if missing. */
+  open(task: string): Promise<Store>
+  /** Whether there is a store of the task, open or not. */
+  has(task: string): Promise<boolean>
+  close(): Promise<void>
+}

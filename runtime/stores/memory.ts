@@ -27,6 +27,10 @@ export class MemoryStores implements Stores {
     return store
   }
 
+  async has(task: string): Promise<boolean> {
+    return this.#folders.has(task)
+  }
+
   async close(): Promise<void> {
     for (const store of this.#opened.values()) await store.close()
     this.#opened.clear()

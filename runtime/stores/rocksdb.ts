@@ -1,4 +1,5 @@
 /** Stores on disk: one RocksDB in a folder for each task. */
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RocksDb, type RocksOptions } from '../rocksdb.ts'
 import type { Store, StoreEntry, Stores, StoreWrite } from '../store.ts'
@@ -26,6 +27,14 @@ export class RocksStores implements Stores {
     const store = new RocksStore(db, () => this.#opened.delete(store))
     this.#opened.add(store)
     return store
+  }
+
+  async has(task: string): Promise<boolean> {
+    const found = stat(join(this.#folder, folderName(task)))
+    return found.then(
+      () => true,
+      () => false,
+    )
   }
 
   async close(): Promise<void> {
