@@ -13,9 +13,12 @@ const protocolType = 'consumer'
 
 export class KafkaCoordinator implements Coordinator {
   readonly #connection: KafkaConnection
+  readonly #topicPrefix: string
 
-  constructor(connection: KafkaConnection) {
+  /** `topicPrefix` is that of the log: tools know topics by their full names. */
+  constructor(connection: KafkaConnection, topicPrefix = '') {
     this.#connection = connection
+    this.#topicPrefix = topicPrefix
   }
 
   async join({ group, memberId, instance, topic, state, ...timeouts }: JoinRequest): Promise<Joined> {
@@ -26,7 +29,7 @@ export class KafkaCoordinator implements Coordinator {
       sessionTimeout: timeouts.sessionTimeoutMs,
       rebalanceTimeout: timeouts.rebalanceTimeoutMs,
       protocolType,
-      groupProtocols: [{ name: protocolName, metadata: subscription(topic, state) }],
+      groupProtocols: [{ name: protocolName, metadata: subscription(this.#topicPrefix + topic, state) }],
     })
     const leads = answer.leaderId === answer.memberId
     const members = answer.members.map(({ memberId, memberMetadata }) => ({
@@ -44,7 +47,7 @@ export class KafkaCoordinator implements Coordinator {
       groupInstanceId: instance,
       groupAssignment: given.map(({ memberId, partitions, bytes }) => ({
         memberId,
-        memberAssignment: assignment(topic, partitions, bytes),
+        memberAssignment: assignment(this.#topicPrefix + topic, partitions, bytes),
       })),
     })
     return ofAssignment(answer.memberAssignment)
@@ -75,7 +78,7 @@ export class KafkaCoordinator implements Coordinator {
   }
 
   /** No retries here: who waits, and how long, is for the membership to say. */
-  #translated(error: unknown, group: string): Error {
+  #translated(error: unknown, group: string): unknown {
     switch (error instanceof KafkaFault ? error.code : undefined) {
       case codes.rebalanceInProgress:
       case codes.illegalGeneration:

@@ -13,9 +13,10 @@ import type { Log, TaskWriter } from '../../runtime/log.ts'
 import type { Assignment } from '../../runtime/membership.ts'
 import { HandClock } from '../../runtime/memory/clock.ts'
 import { MemoryCoordinator } from '../../runtime/memory/coordinator.ts'
-import { type CommitFaults, MemoryLog } from '../../runtime/memory/log.ts'
+import { type CommitFaults, MemoryLog, type WrittenRecord } from '../../runtime/memory/log.ts'
 import { emit, type Inbound, type Operator, put, schedule } from '../../runtime/operator.ts'
 import { partitionOf } from '../../runtime/partitioner.ts'
+import type { AddressedRecord } from '../../runtime/record.ts'
 import { fold } from '../../runtime/simulator/fold.ts'
 import { stageOf } from '../../runtime/stage.ts'
 import { MemoryStores } from '../../runtime/stores/memory.ts'
@@ -53,6 +54,7 @@ const total: Operator<Said | Inbound<'timer', { id: string; atMs: number }>, See
 }
 
 export const partitions = 6
+const places = Array.from({ length: partitions }, (_, partition) => partition)
 const topic = (name: string) => ({
   name,
   partitions,
@@ -194,21 +196,8 @@ export class Fleet {
   }
 
   async send(records: number): Promise<void> {
-    await this.log.append(
-      Array.from({ length: records }, () => {
-        const n = this.#sent++
-        const key = `t/k${n % 97}`
-        const value = { tenant: 't', profileId: `p${n}`, mergedInto: '', identitySeq: 0 }
-        return {
-          topic: 'in',
-          partition: partitionOf(key, partitions),
-          kind: 'event',
-          key,
-          value: this.codec.encode('IdentityAlias', value),
-          timestampMs: this.clock.nowMs(),
-        }
-      }),
-    )
+    const nowMs = this.clock.nowMs()
+    await this.log.append(Array.from({ length: records }, () => inputOf(this.#sent++, this.codec, nowMs)))
   }
 
   /** Moves time while input keeps coming. */
@@ -229,50 +218,12 @@ export class Fleet {
 
   /** How many records the tasks of a stage committed to a topic so far, whoever ran them. */
   written(to: string): number {
-    return Array.from({ length: partitions }, (_, p) => this.log.records(to, p).filter(({ kind }) => kind === 'event'))
-      .map((records) => records.length)
-      .reduce((sum, records) => sum + records, 0)
+    return places.flatMap((partition) => this.log.records(to, partition).filter(({ kind }) => kind === 'event')).length
   }
 
-  /** Says where the outputs of all tasks differ from a plain fold of their inboxes. Ticks must have been let through. */
+  /** Says where the outputs of all tasks differ from a plain fold of their inboxes. */
   differences(): string[] {
-    return topology.stages
-      .flatMap(({ name, emits }) =>
-        Array.from({ length: partitions }, (_, partition) => {
-          const stage = stageOf(topology, name)
-          const inbox = this.log.records(stage.inbox.name, partition)
-          const { timersPerSlice } = defaultLimits
-          const folded = fold({
-            stage,
-            partition,
-            inbox,
-            codec: this.codec,
-            timersPerSlice,
-            definitionsOf: () => {
-              throw new Error('there are no definitions')
-            },
-          })
-          return emits.flatMap((to) =>
-            Array.from({ length: partitions }, (_, at) => {
-              const written = this.log
-                .records(to, at)
-                .filter(({ writer }) => writer === taskName(name, partition))
-                .map(
-                  ({ kind, key, value, timestampMs }) => `${kind} ${key} ${timestampMs} ${value?.toString('base64')}`,
-                )
-              const expected = folded.outputs
-                .filter((output) => output.topic === to && output.partition === at)
-                .map(
-                  ({ kind, key, value, timestampMs }) => `${kind} ${key} ${timestampMs} ${value?.toString('base64')}`,
-                )
-              const first = expected.findIndex((line, i) => line !== written[i])
-              if (first < 0 && written.length === expected.length) return ''
-              return `${name}/${partition} → ${to}/${at}: ${written.length} for ${expected.length}, first at ${first}`
-            }),
-          )
-        }).flat(),
-      )
-      .filter((difference) => difference !== '')
+    return differencesFrom((topic, partition) => this.log.records(topic, partition), this.codec)
   }
 
   /** Says where a store differs from what its changelog says. */
@@ -287,6 +238,46 @@ export class Fleet {
     const keys = [...new Set([...last.keys(), ...stored.keys()])]
     return keys.filter((key) => !stored.get(key)?.equals(last.get(key) ?? Buffer.alloc(0)))
   }
+}
+
+/** Says where the outputs of all tasks differ from a plain fold of their inboxes, given all records by place. */
+export function differencesFrom(
+  read: (topic: string, partition: number) => readonly WrittenRecord[],
+  codec: Codec,
+): string[] {
+  const differences: string[] = []
+  const definitionsOf = (): never => {
+    throw new Error('there are no definitions')
+  }
+  const print = ({ kind, key, value, timestampMs }: Omit<WrittenRecord, 'offset' | 'writer'>) =>
+    `${kind} ${key} ${timestampMs} ${value?.toString('base64')}`
+  for (const { name, emits } of topology.stages) {
+    const stage = stageOf(topology, name)
+    for (const partition of places) {
+      const inbox = read(stage.inbox.name, partition)
+      const { outputs } = fold({ ...defaultLimits, stage, partition, inbox, codec, definitionsOf })
+      for (const topic of emits) {
+        for (const at of places) {
+          const task = taskName(name, partition)
+          const written = read(topic, at)
+            .filter(({ writer }) => writer === task)
+            .map(print)
+          const expected = outputs.filter((output) => output.topic === topic && output.partition === at).map(print)
+          const first = expected.findIndex((line, i) => line !== written[i])
+          if (first < 0 && written.length === expected.length) continue
+          differences.push(`${task} → ${topic}/${at}: ${written.length} for ${expected.length}, first at ${first}`)
+        }
+      }
+    }
+  }
+  return differences
+}
+
+/** The n-th record of the input. */
+export function inputOf(n: number, codec: Codec, timestampMs: number): AddressedRecord {
+  const key = `t/k${n % 97}`
+  const value = codec.encode('IdentityAlias', { tenant: 't', profileId: `p${n}`, mergedInto: '', identitySeq: 0 })
+  return { topic: 'in', partition: partitionOf(key, partitions), kind: 'event', key, value, timestampMs }
 }
 
 function codeOf(error: unknown): string {
