@@ -6,8 +6,9 @@ import { KafkaConnection } from '../runtime/kafka/connection.ts'
 import type { PlannedItem } from '../runtime/kafka/plan.ts'
 import { RegistryClient } from '../runtime/kafka/registry-client.ts'
 import { applySubject, type PlannedSubject, planSubjects } from '../runtime/kafka/subjects.ts'
-import { alterTopics, createTopics, describeTopics } from '../runtime/kafka/topic-admin.ts'
-import { type PlannedTopic, planTopics } from '../runtime/kafka/topic-plan.ts'
+import { alterTopics, describeTopics } from '../runtime/kafka/topic-admin.ts'
+import { clusterDefault, type PlannedTopic, planTopics } from '../runtime/kafka/topic-plan.ts'
+import { createTopics } from '../runtime/kafka/topics.ts'
 import type { TopicSpec } from '../runtime/log.ts'
 import { allTopics, inboxOf, topicOf } from '../runtime/topology.ts'
 import { connectTopic, customerData, embeddedPartitions, type Partitions } from '../topologies/customer-data.ts'
@@ -70,7 +71,8 @@ async function apply(
   }
   const to = <Item extends PlannedItem>(action: PlannedItem['action'], items: readonly Item[]) =>
     items.filter((item) => item.action === action)
-  await createTopics(connection, to('create', plan.topics), replication)
+  const missing = to('create', plan.topics).map(({ spec }) => spec)
+  await createTopics(connection, '', missing, replication ?? clusterDefault)
   await alterTopics(connection, to('change', plan.topics))
   for (const subject of [...to('create', plan.subjects), ...to('change', plan.subjects)])
     await applySubject(client, subject)

@@ -195,7 +195,7 @@ test('two replays at a time put a record back once', async () => {
 })
 
 test('a record of a partition that is no more stays', async () => {
-  const [letter] = [{ stage: 'old', topic: 'gone', partition: 0, offset: 0, kind: 'event', logTimeMs: 1, key: 'a/p' }]
+  const [letter] = [{ stage: 'fail', topic: 'gone', partition: 0, offset: 0, kind: 'event', logTimeMs: 1, key: 'a/p' }]
   const value = codec.encode('DeadLetter', { ...letter!, value: Buffer.from('x'), timer: null, code: 'X', message: '' })
   await log.append([{ topic: 'fail.dead', partition: 0, kind: 'dead', key: 'a/p', value, timestampMs: 1 }])
   expect(await replayLetters(log, codec, { letters: {}, dryRun: false, onProgress: quiet })).toEqual({

@@ -205,6 +205,8 @@ async function* lettersOf(
       for (const { kind, value, offset } of batch) {
         if (kind !== 'dead' || !value || (one && offset !== one.offset)) continue
         const letter = codec.decode('DeadLetter', value)
+        // A deployment with a prefix may share the cluster: `shop.identify.dead` is not ours.
+        if (topic !== deadOf(letter.stage) && topic !== deadOf(letter.topic)) continue
         if ((stage !== undefined && letter.stage !== stage) || (code !== undefined && letter.code !== code)) continue
         found++
         yield { place: { topic, partition, offset }, letter, replayed: replayed.has(offset) }

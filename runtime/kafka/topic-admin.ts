@@ -1,12 +1,10 @@
-/** Topics of a cluster and their settings: looked at, created, changed. */
-import type { Apis } from './apis.ts'
+/** Topics of a cluster and their settings: looked at and changed. */
 import type { KafkaConnection } from './connection.ts'
-import { codes, KafkaFault, requireNoFault } from './faults.ts'
+import { codes, requireNoFault } from './faults.ts'
 import type { ClusterTopic, PlannedTopic } from './topic-plan.ts'
 
 /** Kafka's number for settings of a topic. */
 const topicResource = 2
-const createTimeoutMs = 10_000
 
 /** Those of the names that exist. */
 export async function describeTopics(
@@ -20,7 +18,7 @@ export async function describeTopics(
       requireNoFault('Metadata', topic.topicErrorCode)
       return true
     })
-    const configs = await describeConfigs(
+    const settings = await settingsOf(
       connection,
       found.map(({ topic }) => topic),
     )
@@ -30,14 +28,14 @@ export async function describeTopics(
         {
           partitions: partitionMetadata.length,
           replication: Math.min(...partitionMetadata.map(({ replicas }) => replicas.length)),
-          config: configs.get(topic)!,
+          settings: settings.get(topic)!,
         },
       ]),
     )
   })
 }
 
-async function describeConfigs(
+async function settingsOf(
   connection: KafkaConnection,
   names: readonly string[],
 ): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
@@ -52,38 +50,7 @@ async function describeConfigs(
   )
 }
 
-/** Creates the topics and waits until all their partitions have leaders. One that exists by now is left as it is. */
-export async function createTopics(
-  connection: KafkaConnection,
-  topics: readonly PlannedTopic[],
-  replication: number | null,
-): Promise<void> {
-  if (topics.length === 0) return
-  const request: Apis['CreateTopics']['request'] = {
-    timeout: createTimeoutMs,
-    topics: topics.map(({ name, partitions, config }) => ({
-      topic: name,
-      numPartitions: partitions,
-      replicationFactor: replication ?? -1,
-      configEntries: [...config].map(([setting, value]) => ({ name: setting, value })),
-    })),
-  }
-  await connection.retrying('cannot create the topics', {}, async () => {
-    const { topicErrors } = await (await connection.controller()).send('CreateTopics', request)
-    for (const { topic, errorCode, errorMessage } of topicErrors)
-      if (errorCode !== 0 && errorCode !== codes.topicAlreadyExists)
-        throw new KafkaFault(`CreateTopics for ${topic} (${errorMessage})`, errorCode)
-  })
-  const names = topics.map(({ name }) => name)
-  await connection.retrying('the topics were created, but have no leaders', {}, async () => {
-    // A topic that the broker asked has not heard of yet is one whose leaders are not known, too.
-    for (const { topicErrorCode, partitionMetadata } of await connection.describe(names))
-      if (topicErrorCode !== 0 || partitionMetadata.some(({ leader }) => leader < 0))
-        throw new KafkaFault('Metadata', codes.leaderNotAvailable)
-  })
-}
-
-/** Sets the settings of each topic's `config`, and leaves its others alone. */
+/** Sets the planned settings of each topic, and leaves its others alone. */
 export async function alterTopics(connection: KafkaConnection, topics: readonly PlannedTopic[]): Promise<void> {
   if (topics.length === 0) return
   await connection.retrying('cannot change the settings of topics', {}, async () => {
@@ -104,11 +71,11 @@ function alterRequest(topics: readonly PlannedTopic[]): Buffer {
   const set = Buffer.from([0])
   return Buffer.concat([
     int32(topics.length),
-    ...topics.flatMap(({ name, config }) => [
+    ...topics.flatMap(({ name, settings }) => [
       Buffer.from([topicResource]),
       text(name),
-      int32(config.size),
-      ...[...config].flatMap(([setting, value]) => [text(setting), set, text(value)]),
+      int32(settings.size),
+      ...[...settings].flatMap(([setting, value]) => [text(setting), set, text(value)]),
     ]),
     Buffer.from([0]), // not for validation only
   ])

@@ -1,38 +1,26 @@
 /** The topics of a cluster as they are declared: what would be created, what changed, and what cannot be. Pure. */
 import type { TopicSpec } from '../log.ts'
 import type { PlannedItem } from './plan.ts'
+import { declaredSettings } from './topics.ts'
 
 /** A topic as a cluster has it. */
 export type ClusterTopic = {
   readonly partitions: number
   readonly replication: number
-  /** Every setting in force, by Kafka's name for it. */
-  readonly config: ReadonlyMap<string, string>
+  /** Every one in force, by Kafka's name for it. */
+  readonly settings: ReadonlyMap<string, string>
 }
 
 export type PlannedTopic = PlannedItem & {
-  readonly partitions: number
-  /** Settings to create it with, or those to change. */
-  readonly config: ReadonlyMap<string, string>
+  readonly spec: TopicSpec
+  /** Those that differ from what is declared, as declared. */
+  readonly settings: ReadonlyMap<string, string>
 }
+
+/** Kafka's way to leave the number of copies to its own setting. */
+export const clusterDefault = -1
 
 const dayMs = 24 * 3600 * 1000
-/** A store that was away for less than this still learns from its changelog what has been removed. */
-const tombstonesMs = 7 * dayMs
-
-/** The settings our guarantees rest on. Whatever else a topic is set to is left to those who run the cluster. */
-export function declaredConfig({ cleanup, retentionMs }: TopicSpec, replication: number | null): Map<string, string> {
-  return new Map([
-    ['cleanup.policy', cleanup],
-    cleanup === 'compact'
-      ? ['delete.retention.ms', String(tombstonesMs)]
-      : ['retention.ms', retentionMs === null ? '-1' : String(retentionMs)],
-    // Log time is the writer's: it comes from the record that caused this one.
-    ['message.timestamp.type', 'CreateTime'],
-    // What is acknowledged is on two disks, wherever one of three may fail.
-    ...(replication !== null && replication >= 3 ? ([['min.insync.replicas', '2']] as const) : []),
-  ])
-}
 
 /**
  * One item for each declared topic, in order; topics that are not declared are nobody's business here.
@@ -45,16 +33,16 @@ export function planTopics(
 ): readonly PlannedTopic[] {
   return declared.map((spec): PlannedTopic => {
     const { name, partitions } = spec
-    const item = { what: 'topic', name, partitions } as const
-    const config = declaredConfig(spec, replication)
+    const item = { what: 'topic', name, spec, settings: new Map() } as const
+    const declaredAs = declaredSettings(spec, replication ?? clusterDefault)
     const found = present.get(name)
     if (!found) {
       const details = [
         `${partitions} ${partitions === 1 ? 'partition' : 'partitions'}`,
         ...(replication === null ? [] : [`replication ${replication}`]),
-        ...[...config].map(([setting, value]) => `${setting} ${readable(setting, value)}`),
+        ...[...declaredAs].map(([setting, value]) => `${setting} ${readable(setting, value)}`),
       ]
-      return { ...item, action: 'create', details, config }
+      return { ...item, action: 'create', details }
     }
     const refusals = [
       ...(found.partitions === partitions ? [] : [partitionsRefused(found.partitions, partitions)]),
@@ -62,14 +50,14 @@ export function planTopics(
         ? []
         : [replicationRefused(found.replication, replication)]),
     ]
-    if (refusals.length > 0) return { ...item, action: 'refuse', details: refusals, config: new Map() }
+    if (refusals.length > 0) return { ...item, action: 'refuse', details: refusals }
 
-    const changes = new Map([...config].filter(([setting, value]) => found.config.get(setting) !== value))
-    const details = [...changes].map(([setting, value]) => {
-      const before = found.config.get(setting)
+    const settings = new Map([...declaredAs].filter(([setting, value]) => found.settings.get(setting) !== value))
+    const details = [...settings].map(([setting, value]) => {
+      const before = found.settings.get(setting)
       return `${setting} ${before === undefined ? 'not set' : readable(setting, before)} → ${readable(setting, value)}`
     })
-    return { ...item, action: changes.size > 0 ? 'change' : 'keep', details, config: changes }
+    return { ...item, action: settings.size > 0 ? 'change' : 'keep', details, settings }
   })
 }
 

@@ -36,7 +36,7 @@ export async function createTopics(
         topic: prefix + spec.name,
         numPartitions: spec.partitions,
         replicationFactor,
-        configEntries: configOf(spec),
+        configEntries: [...declaredSettings(spec, replicationFactor)].map(([name, value]) => ({ name, value })),
       })),
       timeout: createMs,
     })
@@ -78,14 +78,22 @@ export async function listTopics(connection: KafkaConnection, prefix: string): P
   })
 }
 
-/** Records keep the log time that they were written with; segments are closed and dropped by it. */
-function configOf({ cleanup, retentionMs }: TopicSpec): { name: string; value: string }[] {
+/**
+ * The settings that our guarantees rest on; a topic's others are left to those who run the cluster. Records keep the log
+ * time that they were written with; segments are closed and dropped by it.
+ */
+export function declaredSettings(
+  { cleanup, retentionMs }: TopicSpec,
+  replicationFactor: number,
+): ReadonlyMap<string, string> {
   const own: Record<string, string | number> =
     cleanup === 'delete'
       ? { 'retention.ms': retentionMs ?? -1 }
       : { 'delete.retention.ms': dayMs, 'segment.bytes': compactedSegmentBytes }
-  const config = { 'cleanup.policy': cleanup, 'message.timestamp.type': 'CreateTime', ...own }
-  return Object.entries(config).map(([name, value]) => ({ name, value: String(value) }))
+  // What is acknowledged is on two disks, wherever one of three may fail.
+  const copies: Record<string, string> = replicationFactor >= 3 ? { 'min.insync.replicas': '2' } : {}
+  const settings = { 'cleanup.policy': cleanup, ...own, 'message.timestamp.type': 'CreateTime', ...copies }
+  return new Map(Object.entries(settings).map(([name, value]) => [name, String(value)]))
 }
 
 /** The leader of each partition, by topic; -1 where there is none now. */
