@@ -23,10 +23,9 @@ export const brokersOption = (): Option =>
   new Option('--brokers <list>', 'of the Kafka cluster: host:port, with commas between several')
     .env('KAFKA_BROKERS')
     .argParser(list)
-    .makeOptionMandatory()
 
 export const registryOption = (): Option =>
-  new Option('--registry <url>', 'of the schema registry').env('SCHEMA_REGISTRY_URL').makeOptionMandatory()
+  new Option('--registry <url>', 'of the schema registry').env('SCHEMA_REGISTRY_URL')
 
 export const prefixOption = (): Option =>
   new Option('--prefix <text>', 'before the names of all topics and schema subjects').default('', 'none')

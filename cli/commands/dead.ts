@@ -3,10 +3,17 @@ import { inspect } from 'node:util'
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
 import type { LetterFilter, LetterGroup, Replayed } from '../dead.ts'
-import { dataOption } from '../options.ts'
+import { brokersOption, dataOption, prefixOption, registryOption } from '../options.ts'
+import type { Place } from '../place.ts'
 import { grouped, type Progress, printJson, startProgress } from '../terminal.ts'
 
-type Options = { readonly data: string; readonly json?: true }
+type PlaceOptions = {
+  readonly data: string
+  readonly brokers?: readonly string[]
+  readonly registry?: string
+  readonly prefix: string
+}
+type Options = PlaceOptions & { readonly json?: true }
 type ReplayOptions = Options & LetterFilter & { readonly all?: true; readonly dryRun?: true }
 
 export function addDead(program: Command): void {
@@ -14,41 +21,41 @@ export function addDead(program: Command): void {
     .command('dead')
     .summary('look at what could not be processed, and put it back')
     .description(
-      'Dead letters: records and timers whose processing failed. Nothing may run on the data folder meanwhile.',
+      'Dead letters: records and timers whose processing failed; on a cluster, or in a data folder that nothing runs on.',
     )
     .helpCommand(false)
 
-  addFilter(dead.command('list'))
+  addPlace(addFilter(dead.command('list')))
     .summary('group the dead letters by stage, code and kind')
     .description('Groups the dead letters by stage, code and kind: how many, since when, and the newest as an example.')
-    .addOption(dataOption())
     .option('--json', 'one JSON line for machines')
     .addHelpText('after', '\nExamples:\n  $ millrace dead list\n  $ millrace dead list --stage profile --json\n')
-    .action(async ({ data, json, ...filter }: Options & LetterFilter) => {
-      const [{ withLog }, { groupLetters }] = await Promise.all([import('../data.ts'), import('../dead.ts')])
+    .action(async ({ json, stage, code, ...options }: Options & LetterFilter, command: Command) => {
+      const [{ withLogAt }, { groupLetters }] = await Promise.all([import('../place.ts'), import('../dead.ts')])
+      const filter = filterOf(stage, code)
       const groups = await withProgress('reading dead letters', (onProgress) =>
-        withLog(data, (log, codec) => groupLetters(log, codec, filter, onProgress)),
+        withLogAt(placeOfData(options, command), (log, codec) => groupLetters(log, codec, filter, onProgress)),
       )
       if (json) printJson(groups)
       else console.log(groups.length === 0 ? 'no dead letters' : groups.map(readableGroup).join('\n\n'))
     })
 
-  dead
-    .command('show')
+  addPlace(dead.command('show'))
     .summary('print one dead letter')
     .description('Prints one dead letter with all that is in it decoded: the record or timer, its row, and the cause.')
     .argument('<letter>', 'its place, as `dead list` names it: identify.dead/0@17')
-    .addOption(dataOption())
     .option('--json', 'one JSON line for machines; bytes are base64')
     .addHelpText('after', '\nExamples:\n  $ millrace dead show identify.dead/0@17\n')
-    .action(async (place: string, { data, json }: Options) => {
-      const [{ withLog }, { placeOf, readLetter }] = await Promise.all([import('../data.ts'), import('../dead.ts')])
-      const letter = await withLog(data, (log, codec) => readLetter(log, codec, placeOf(place)))
+    .action(async (place: string, { json, ...options }: Options, command: Command) => {
+      const [{ withLogAt }, { placeOf, readLetter }] = await Promise.all([import('../place.ts'), import('../dead.ts')])
+      const letter = await withLogAt(placeOfData(options, command), (log, codec) =>
+        readLetter(log, codec, placeOf(place)),
+      )
       if (json) printJson(letter)
       else console.log(inspect(letter, { depth: 12, colors: pc.isColorSupported, breakLength: 100, compact: 3 }))
     })
 
-  addFilter(dead.command('replay'))
+  addPlace(addFilter(dead.command('replay')))
     .summary('put the records of dead letters back into their inboxes')
     .description(
       'Puts records back into the inbox partitions they came from, byte for byte, once each. Timers cannot go back. Name\n' +
@@ -57,21 +64,25 @@ export function addDead(program: Command): void {
     .argument('[letter]', 'its place, as `dead list` names it: identify.dead/0@17')
     .option('--all', 'every one')
     .option('--dry-run', 'count them, and change nothing')
-    .addOption(dataOption())
     .option('--json', 'one JSON line for machines')
     .addHelpText(
       'after',
       '\nExamples:\n  $ millrace dead replay --stage profile --code EXCEPTION --dry-run\n  $ millrace dead replay identify.dead/0@17\n  $ millrace dead replay --all\n',
     )
     .action(async (place: string | undefined, options: ReplayOptions, command: Command) => {
-      const { data, json, all, dryRun = false, ...filter } = options
-      const filtered = filter.stage !== undefined || filter.code !== undefined
+      const { json, all, dryRun = false, stage, code } = options
+      const filtered = stage !== undefined || code !== undefined
       if ([place !== undefined, filtered, all === true].filter(Boolean).length !== 1)
         command.error('error: name one letter, or say which by --stage and --code, or --all')
-      const [{ withLog }, { placeOf, replayLetters }] = await Promise.all([import('../data.ts'), import('../dead.ts')])
-      const letters = place === undefined ? filter : placeOf(place)
+      const [{ withLogAt }, { placeOf, replayLetters }] = await Promise.all([
+        import('../place.ts'),
+        import('../dead.ts'),
+      ])
+      const letters = place === undefined ? filterOf(stage, code) : placeOf(place)
       const result = await withProgress('replaying dead letters', (onProgress) =>
-        withLog(data, (log, codec) => replayLetters(log, codec, { letters, dryRun, onProgress })),
+        withLogAt(placeOfData(options, command), (log, codec) =>
+          replayLetters(log, codec, { letters, dryRun, onProgress }),
+        ),
       )
       if (json) printJson({ dryRun, ...result })
       else console.log(readableResult(result, dryRun))
@@ -82,6 +93,28 @@ function addFilter(command: Command): Command {
   return command
     .addOption(new Option('--stage <name>', 'only those of this stage, or destination'))
     .addOption(new Option('--code <code>', 'only those with this cause'))
+}
+
+function filterOf(stage: string | undefined, code: string | undefined): LetterFilter {
+  return { ...(stage !== undefined && { stage }), ...(code !== undefined && { code }) }
+}
+
+function addPlace(command: Command): Command {
+  return command
+    .addOption(dataOption())
+    .addOption(brokersOption())
+    .addOption(registryOption())
+    .addOption(prefixOption())
+}
+
+/** The cluster when brokers are named, by the environment too; a folder that is named goes before the environment. */
+function placeOfData({ data, brokers, registry, prefix }: PlaceOptions, command: Command): Place {
+  const folderNamed = command.getOptionValueSource('data') === 'cli'
+  const clusterNamed = command.getOptionValueSource('brokers') === 'cli'
+  if (folderNamed && clusterNamed) command.error('error: name a data folder or brokers, not both')
+  if (!brokers || folderNamed) return { kind: 'folder', dataFolder: data }
+  if (registry === undefined) command.error('error: a cluster needs --registry, or SCHEMA_REGISTRY_URL')
+  return { kind: 'cluster', brokers, registryUrl: registry, prefix }
 }
 
 /** A bar while `work` tells how far it is. */

@@ -63,8 +63,8 @@ export function addTopics(program: Command): void {
 
 function addPlanning(command: Command): Command {
   return command
-    .addOption(brokersOption())
-    .addOption(registryOption())
+    .addOption(brokersOption().makeOptionMandatory())
+    .addOption(registryOption().makeOptionMandatory())
     .addOption(prefixOption())
     .addOption(workspaceOption())
     .addOption(
