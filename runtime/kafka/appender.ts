@@ -1,16 +1,14 @@
 /** Appends outside of any task: one idempotent producer for all partitions, so that what is sent again is there once. */
 import type { AddressedRecord } from '../record.ts'
-import type { ByteWriter } from './bytes.ts'
 import type { KafkaConnection } from './connection.ts'
 import { batchBytesMax, type Draft, draftsOf, offsetsOf } from './drafts.ts'
 import { requireNoFault } from './faults.ts'
 import { BatchSender } from './produce.ts'
-import { type Producer, writeBatch } from './record-batch.ts'
+import { encodeBatch, type Producer } from './record-batch.ts'
 
 export type AppenderParts = {
   readonly connection: KafkaConnection
   readonly prefix: string
-  readonly scratch: ByteWriter
   readonly now: () => number
 }
 
@@ -66,13 +64,12 @@ export class Appender {
 
   /** Writes one batch, and again until it is there: the broker knows by its sequence what it already has. */
   async #write(topic: string, partition: number, records: readonly AddressedRecord[]): Promise<number> {
-    const { connection, prefix, scratch, now } = this.#parts
+    const { connection, prefix, now } = this.#parts
     const name = `${topic}/${partition}`
     const what = `cannot append to ${name}`
     const { producer, sequences } = await this.#open(what)
     const sequence = sequences.get(name) ?? 0
-    writeBatch(scratch, records, producer, sequence, now())
-    const batch = { topic: prefix + topic, partition, batch: scratch.taken() }
+    const batch = { topic: prefix + topic, partition, batch: encodeBatch(records, producer, sequence, now()) }
     try {
       const offset = await connection.retrying(what, { topic, partition }, async () =>
         this.#sender.send(await connection.leaderOf(prefix + topic, partition, lane), batch),

@@ -1,36 +1,29 @@
 /** Writing and reading the primitive types of the Kafka protocol. Offsets, ids and times are numbers: all fit in 53 bits. */
 
-/** A buffer that grows, used over and over: what it holds is copied out by `taken`. */
+/** A buffer that grows. */
 export class ByteWriter {
   #buffer: Buffer
   #at = 0
 
-  constructor(bytes = 1 << 16) {
-    this.#buffer = Buffer.allocUnsafeSlow(bytes)
+  /** Room for so many bytes to begin with. */
+  constructor(bytes: number) {
+    this.#buffer = Buffer.allocUnsafe(bytes)
   }
 
   get at(): number {
     return this.#at
   }
 
-  /** Where to look at what has been written, until the next write. */
-  get buffer(): Buffer {
-    return this.#buffer
-  }
-
-  /** A copy of all that was written; begins anew. */
-  taken(): Buffer {
-    const copy = Buffer.allocUnsafe(this.#at)
-    this.#buffer.copy(copy, 0, 0, this.#at)
-    this.#at = 0
-    return copy
+  /** All that was written, until the next write. */
+  get written(): Buffer {
+    return this.#buffer.subarray(0, this.#at)
   }
 
   /** Makes room; answers where to write. Every write below relies on it. */
   #reserve(bytes: number): number {
     const at = this.#at
     if (at + bytes > this.#buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.#buffer.length, at + bytes))
+      const larger = Buffer.allocUnsafe(Math.max(2 * this.#buffer.length, at + bytes))
       this.#buffer.copy(larger, 0, 0, at)
       this.#buffer = larger
     }

@@ -1,5 +1,6 @@
 /** Records on their way out: by partition, cut into what one batch may hold. */
 import type { AddressedRecord } from '../record.ts'
+import { recordBytesAbout } from './record-batch.ts'
 
 /** Records of one partition in order, each with its place among the records that were given. */
 export type Draft = {
@@ -17,10 +18,10 @@ export function draftsOf(records: readonly AddressedRecord[]): Draft[] {
   const drafts: Draft[] = []
   const open = new Map<string, Draft[]>()
   for (const [place, record] of records.entries()) {
-    const { topic, partition, key, value } = record
+    const { topic, partition } = record
     const ofTopic = open.get(topic) ?? []
     if (ofTopic.length === 0) open.set(topic, ofTopic)
-    const bytes = 48 + key.length + (value?.length ?? 0)
+    const bytes = recordBytesAbout(record)
     let draft = ofTopic[partition]
     if (!draft || draft.bytes + bytes > batchBytesMax) {
       draft = { topic, partition, records: [], places: [], bytes: 0 }

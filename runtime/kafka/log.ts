@@ -2,7 +2,6 @@
 import type { Fetched, FetchLimits, Log, PartitionEnds, TaskWriter, TopicSpec } from '../log.ts'
 import type { AddressedRecord } from '../record.ts'
 import { Appender } from './appender.ts'
-import { ByteWriter } from './bytes.ts'
 import { KafkaConnection, type KafkaOptions } from './connection.ts'
 import { Fetcher } from './fetch.ts'
 import { createTopics, listTopics } from './topics.ts'
@@ -23,7 +22,6 @@ export class KafkaLog implements Log {
   readonly #prefix: string
   readonly #replicationFactor: number
   readonly #now: () => number
-  readonly #scratch = new ByteWriter(1 << 20)
   readonly #fetcher: Fetcher
   readonly #appender: Appender
 
@@ -33,7 +31,7 @@ export class KafkaLog implements Log {
     this.#replicationFactor = replicationFactor ?? 1
     this.#now = now ?? Date.now
     this.#fetcher = new Fetcher(connection, this.#prefix)
-    this.#appender = new Appender({ connection, prefix: this.#prefix, scratch: this.#scratch, now: this.#now })
+    this.#appender = new Appender({ connection, prefix: this.#prefix, now: this.#now })
   }
 
   static async open(options: KafkaLogOptions): Promise<KafkaLog> {
@@ -68,7 +66,7 @@ export class KafkaLog implements Log {
     const committed = (topic: string, partition: number, nextOffset: number) =>
       this.#fetcher.committed(topic, partition, nextOffset)
     const { connection } = this
-    return KafkaWriter.open({ connection, prefix: this.#prefix, scratch: this.#scratch, now: this.#now, committed }, id)
+    return KafkaWriter.open({ connection, prefix: this.#prefix, now: this.#now, committed }, id)
   }
 
   async close(): Promise<void> {

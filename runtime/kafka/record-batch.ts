@@ -5,7 +5,7 @@
 import { gunzipSync } from 'node:zlib'
 import { invariant, MillraceError } from '../errors.ts'
 import type { LogRecord, StoredRecord } from '../record.ts'
-import { ByteReader, type ByteWriter, varintBytes } from './bytes.ts'
+import { ByteReader, ByteWriter, varintBytes } from './bytes.ts'
 import { crc32c } from './crc32c.ts'
 
 /** Who writes, as InitProducerId answered. */
@@ -16,23 +16,23 @@ const controlBit = 0x20
 const appendTimeBit = 0x08
 const codecBits = 0x07
 const gzip = 1
-/** From the start of a batch to the end of its length, to its checksum, to its attributes. */
+/** From the start of a batch to the end of its length, to its checksum, its attributes, its records. */
 const lengthEnd = 12
 const crcAt = 17
 const attributesAt = 21
+const recordsAt = 61
 
 const kindHeader = Buffer.from('kind')
 
-/** Writes one batch, not compressed. `sequence` counts a producer's records to the partition. NaN timestamps are `nowMs`. */
-export function writeBatch(
-  out: ByteWriter,
+/** One batch, not compressed. `sequence` counts a producer's records to the partition. NaN timestamps are `nowMs`. */
+export function encodeBatch(
   records: readonly LogRecord[],
   producer: Producer,
   sequence: number,
   nowMs: number,
-): void {
+): Buffer {
   invariant(records.length > 0, 'a batch has records')
-  const start = out.at
+  const out = new ByteWriter(records.reduce((sum, record) => sum + recordBytesAbout(record), recordsAt))
   let maxTimestampMs = Number.NEGATIVE_INFINITY
   for (const record of records) maxTimestampMs = Math.max(maxTimestampMs, timeOf(record, nowMs))
   const baseTimestampMs = timeOf(records[0]!, nowMs)
@@ -54,9 +54,14 @@ export function writeBatch(
     const record = records[i]!
     writeRecord(out, record, i, timeOf(record, nowMs) - baseTimestampMs)
   }
-  out.uint32At(start + lengthEnd - 4, out.at - start - lengthEnd)
-  out.uint32At(start + crcAt, crc32c(out.buffer, start + attributesAt, out.at))
+  out.uint32At(lengthEnd - 4, out.at - lengthEnd)
+  out.uint32At(crcAt, crc32c(out.written, attributesAt, out.at))
+  return out.written
 }
+
+/** Enough for keys that are ASCII. */
+export const recordBytesAbout = ({ kind, key, value }: LogRecord): number =>
+  32 + kind.length + key.length + (value?.length ?? 0)
 
 function writeRecord(out: ByteWriter, { kind, key, value }: LogRecord, index: number, timestampDelta: number): void {
   const keyBytes = Buffer.byteLength(key)

@@ -75,7 +75,7 @@ export function produceRequest(
       reader.skip(16)
       return { errorCode, baseOffset }
     })
-  return { apiKey: 0, apiVersion: 7, apiName: 'Produce', body: out.buffer.subarray(0, out.at), decode }
+  return { apiKey: 0, apiVersion: 7, apiName: 'Produce', body: out.written, decode }
 }
 
 export type FetchPlace = PartitionPlace & { readonly offset: number }
@@ -123,5 +123,5 @@ export function fetchRequest(
       return { errorCode, stable, aborted, batches }
     })
   }
-  return { apiKey: 1, apiVersion: 11, apiName: 'Fetch', body: out.buffer.subarray(0, out.at), decode }
+  return { apiKey: 1, apiVersion: 11, apiName: 'Fetch', body: out.written, decode }
 }

@@ -9,13 +9,12 @@
  */
 import { invariant, MillraceError } from '../errors.ts'
 import type { Commit, TaskWriter } from '../log.ts'
-import type { ByteWriter } from './bytes.ts'
 import type { Channel } from './channel.ts'
 import { type KafkaConnection, pause } from './connection.ts'
 import { type Draft, draftsOf, offsetsOf } from './drafts.ts'
 import { asMillraceError, codes, KafkaFault, patienceMs, requireNoFault } from './faults.ts'
 import { BatchSender } from './produce.ts'
-import { type Producer, writeBatch } from './record-batch.ts'
+import { encodeBatch, type Producer } from './record-batch.ts'
 import type { EncodedBatch } from './requests.ts'
 
 /** A transaction that lasts longer is ended by the coordinator; until then it holds back all readers of its partitions. */
@@ -26,8 +25,6 @@ const commitMs = 8000
 export type WriterParts = {
   readonly connection: KafkaConnection
   readonly prefix: string
-  /** Shared: encoding never waits. */
-  readonly scratch: ByteWriter
   readonly now: () => number
   readonly committed: (topic: string, partition: number, nextOffset: number) => void
 }
@@ -92,12 +89,11 @@ export class KafkaWriter implements TaskWriter {
   }
 
   #encode({ topic, partition, records }: Draft): EncodedBatch {
-    const { prefix, scratch, now } = this.#parts
+    const { prefix, now } = this.#parts
     const name = `${topic}/${partition}`
     const sequence = this.#sequences.get(name) ?? 0
     this.#sequences.set(name, (sequence + records.length) % 2 ** 31)
-    writeBatch(scratch, records, this.#producer, sequence, now())
-    return { topic: prefix + topic, partition, batch: scratch.taken() }
+    return { topic: prefix + topic, partition, batch: encodeBatch(records, this.#producer, sequence, now()) }
   }
 
   /** Answers the first offset of each batch. Throws FENCED, RECORD_TOO_LARGE, KAFKA_REFUSED, else COMMIT_UNKNOWN. */
