@@ -1,4 +1,9 @@
-/** The log on a Kafka cluster. What is promised of it, and where that ends: docs/GUARANTEES.md. */
+/**
+ * The log on a Kafka cluster: topics are topics, a commit is a transaction, readers see what is committed.
+ *
+ * Log time is the timestamp that a record is written with (CreateTime). Kafka's retention goes by it too: a history that
+ * is older than a topic's retention is dropped soon after it was written.
+ */
 import type { Fetched, FetchLimits, Log, PartitionEnds, TaskWriter, TopicSpec } from '../log.ts'
 import type { AddressedRecord } from '../record.ts'
 import { Appender } from './appender.ts'
