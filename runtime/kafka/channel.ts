@@ -30,7 +30,7 @@ export class Channel {
   readonly nodeId: number
   readonly #pool: ConnectionPool
   readonly #broker: Broker
-  #usable = true
+  #closed = false
 
   private constructor(nodeId: number, pool: ConnectionPool, broker: Broker) {
     this.nodeId = nodeId
@@ -53,12 +53,13 @@ export class Channel {
     })
     const broker = new Broker({ connectionPool: pool, logger: silent, nodeId, allowAutoTopicCreation: false })
     const channel = new Channel(nodeId, pool, broker)
-    await channel.#guard(() => broker.connect())
+    await channel.#answered(() => broker.connect())
     return channel
   }
 
+  /** No longer when the broker has closed it, as it does with what is idle: kafkajs may connect twice at once then. */
   get usable(): boolean {
-    return this.#usable
+    return !this.#closed && this.#pool.isConnected()
   }
 
   /** The answer as it came: its error codes are for the caller to read. */
@@ -78,7 +79,7 @@ export class Channel {
 
   /** Whatever is under way ends with a ConnectionFault. */
   close(): void {
-    this.#usable = false
+    this.#closed = true
     for (const connection of this.#pool.pool) {
       connection.rejectRequests(new ConnectionFault('the connection was closed'))
       void connection.disconnect()
@@ -87,7 +88,11 @@ export class Channel {
   }
 
   async #guard<T>(ask: () => Promise<T>): Promise<T> {
-    if (!this.#usable) throw new ConnectionFault('the connection was closed')
+    if (!this.usable) throw new ConnectionFault('the connection was closed')
+    return this.#answered(ask)
+  }
+
+  async #answered<T>(ask: () => Promise<T>): Promise<T> {
     try {
       return await ask()
     } catch (error) {

@@ -170,11 +170,13 @@ export class KafkaConnection {
   async #channel(node: Node, lane: string): Promise<Channel> {
     if (this.#closed) throw new MillraceError('KAFKA_UNAVAILABLE', 'the connection to Kafka was closed')
     const name = `${node.host}:${node.port} ${lane}`
-    const channel = await remembered(this.#channels, name, () => Channel.open(node.nodeId, node, this.#options))
+    const opening = remembered(this.#channels, name, () => Channel.open(node.nodeId, node, this.#options))
+    const channel = await opening
     if (channel.usable) return channel
-    // A connection that broke: whoever finds it so opens another.
-    if ((await this.#channels.get(name)) === channel) this.#channels.delete(name)
-    return this.#channel(node, lane)
+    // A connection that broke, or was closed for being idle: whoever finds it so first opens another.
+    if (this.#channels.get(name) === opening) this.#channels.delete(name)
+    channel.close()
+    return remembered(this.#channels, name, () => Channel.open(node.nodeId, node, this.#options))
   }
 }
 

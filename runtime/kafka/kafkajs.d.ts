@@ -49,6 +49,7 @@ declare module 'kafkajs/src/network/connectionPool.js' {
       requestTimeout: number
     })
     readonly pool: readonly Connection[]
+    isConnected(): boolean
     send(request: ProtocolRequest): Promise<unknown>
   }
 }
