@@ -2,8 +2,8 @@
 import { Argument, type Command, Option } from 'commander'
 import pc from 'picocolors'
 import { defaultFolder } from '../../deploy/local/addresses.ts'
-import { type KafkaVersion, kafkaVersions } from '../../deploy/local/kafka.ts'
-import { down, type State, stateOf, up } from '../../deploy/local/parts.ts'
+import { type KafkaVersion, kafkaVersions } from '../../deploy/local/maven.ts'
+import type { State } from '../../deploy/local/parts.ts'
 import { type PartName, partNames, type Way, ways } from '../../deploy/local/settings.ts'
 import { exitFailed } from '../failure.ts'
 import { integer } from '../options.ts'
@@ -58,6 +58,7 @@ export function addUp(program: Command): void {
     .option('--purge', 'delete their data, too')
     .addHelpText('after', '\nExamples:\n  $ millrace down\n  $ millrace down --purge\n')
     .action(async ({ data, purge }: Data & { readonly purge?: true }) => {
+      const { down } = await import('../../deploy/local/parts.ts')
       await down(data, { purge: purge === true })
       console.log(purge ? `Stopped, and deleted what was in ${data}.` : `Stopped. The data stays in ${data}.`)
     })
@@ -69,6 +70,7 @@ export function addUp(program: Command): void {
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExamples:\n  $ millrace parts\n  $ millrace parts --json\n')
     .action(async ({ data, json }: Data) => {
+      const { stateOf } = await import('../../deploy/local/parts.ts')
       const state = await stateOf(data)
       if (json) printJson(state)
       else console.log(tableOf(state))
@@ -77,6 +79,7 @@ export function addUp(program: Command): void {
 }
 
 async function runUp(parts: readonly PartName[], options: UpOptions): Promise<void> {
+  const { up } = await import('../../deploy/local/parts.ts')
   const steps = startSteps()
   const { data, json, kafkaPort, registryPort, redisPort } = options
   const ports = { kafka: kafkaPort, registry: registryPort, redis: redisPort }

@@ -7,14 +7,11 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Kafka, logLevel } from 'kafkajs'
 import { MillraceError } from '../../runtime/errors.ts'
-import { kafkaJars } from './maven.ts'
+import { type KafkaVersion, kafkaJars } from './maven.ts'
 import { host } from './ports.ts'
 import { LocalProcess } from './process.ts'
 
 const run = promisify(execFile)
-
-export const kafkaVersions = ['3.9.1', '4.2.0', '4.3.0'] as const
-export type KafkaVersion = (typeof kafkaVersions)[number]
 
 /** `sasl`: a second listener, where clients prove who they are (SASL_PLAINTEXT). */
 export type NodePorts = { readonly client: number; readonly controller: number; readonly sasl?: number }
@@ -26,7 +23,7 @@ export type KafkaSettings = {
   readonly users?: Readonly<Record<string, string>>
 }
 
-const startMsMax = 60_000
+const startMsMax = 120_000
 const stopMsMax = 15_000
 
 export class LocalKafka {
@@ -129,6 +126,9 @@ function propertiesOf({ nodes, users }: KafkaSettings, i: number, dataFolder: st
     'group.initial.rebalance.delay.ms': 0,
     'default.replication.factor': replicas,
     'min.insync.replicas': Math.max(1, replicas - 1),
+    // A broker that was killed is let in again only when its former session has ended; by itself that takes 9 s.
+    'broker.heartbeat.interval.ms': 1000,
+    'broker.session.timeout.ms': 5000,
     // 50 partitions of each are made at the first use otherwise, which takes a second.
     'offsets.topic.num.partitions': 4,
     'offsets.topic.replication.factor': replicas,

@@ -11,10 +11,13 @@ const run = promisify(execFile)
 const boundMs = 10 * 60_000
 const javaMin = 17
 
+/** From the oldest that we test with to the newest. */
+export const kafkaVersions = ['3.9.1', '4.2.0', '4.3.0'] as const
+export type KafkaVersion = (typeof kafkaVersions)[number]
 export const registryVersion = '3.0.9'
 
 /** The folder with Kafka's jars; `fetching` is called when they are not in the cache. PART_MISSING, PART_FAILED. */
-export async function kafkaJars(version: string, fetching: () => void = () => {}): Promise<string> {
+export async function kafkaJars(version: KafkaVersion, fetching: () => void = () => {}): Promise<string> {
   return cached(`kafka-${version}`, fetching, async (folder) => {
     await writeFile(join(folder, 'pom.xml'), pomOf(version))
     await maven(folder, 'dependency:copy-dependencies', `-DoutputDirectory=${folder}`)

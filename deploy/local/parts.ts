@@ -64,10 +64,8 @@ export async function up(folder: string, wanted: Wanted, tell: Tell = () => {}):
     const parts = wanted.parts ?? partNames
     for (const name of parts.filter((name) => running.includes(name))) tell(name, 'running')
     const machinery = machineryOf(path, settings)
-    await machinery.start(
-      parts.filter((name) => !running.includes(name)),
-      tell,
-    )
+    const stopped = parts.filter((name) => !running.includes(name))
+    if (stopped.length > 0) await machinery.start(stopped, tell)
     const addresses = addressesOf(settings, await machinery.running())
     await writeFile(`${addressesFile(path)}.new`, JSON.stringify(addresses, null, 2))
     await rename(`${addressesFile(path)}.new`, addressesFile(path))

@@ -4,7 +4,7 @@ import { registryJars, registryVersion } from './maven.ts'
 import { host } from './ports.ts'
 import { LocalProcess } from './process.ts'
 
-const startMsMax = 90_000
+const startMsMax = 120_000
 const stopMsMax = 10_000
 
 export class LocalRegistry {

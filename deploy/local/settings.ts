@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MillraceError } from '../../runtime/errors.ts'
-import type { KafkaVersion, NodePorts } from './kafka.ts'
+import type { NodePorts } from './kafka.ts'
+import type { KafkaVersion } from './maven.ts'
 import { anyFreePort, freePortFrom, isFree } from './ports.ts'
 
 export const partNames = ['kafka', 'registry', 'redis'] as const
@@ -73,7 +74,9 @@ export async function settled(
 
   const port = (part: PartName, last: number | undefined): Promise<number> =>
     settledPort(part, last, wanted.ports?.[part], running.includes(part))
-  const parts = wanted.parts ?? partNames
+  const asked = wanted.parts ?? partNames
+  // in Docker the registry keeps its schemas in Kafka, which comes with it
+  const parts = way === 'docker' && asked.includes('registry') ? [...asked, 'kafka'] : asked
   return {
     ...former,
     with: way,

@@ -1,12 +1,13 @@
 /** `millrace up`, `parts` and `down`, as a person runs them. */
 import { existsSync, readFileSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { addressesIn } from '../../deploy/local/addresses.ts'
 import { LocalProcess } from '../../deploy/local/process.ts'
-import { type Ended, millrace, temporaryFolder } from './millrace.ts'
+import { type Ended, millrace, millraceJson, temporaryFolder } from './millrace.ts'
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 let data: string
@@ -124,4 +125,50 @@ test('one part alone', async ({ skip }) => {
   if (lacks(ended)) return skip()
   expect(ended.stdout).toMatch(/^REDIS_URL=redis:\/\/127\.0\.0\.1:\d+\n$/)
   expect((await millrace(['down', ...alone, '--purge'])).status).toBe(0)
+})
+
+test('in Docker: the services of docker-compose.yml, as a project of the folder', async () => {
+  // There may be no engine here; what is asked of it can be seen all the same.
+  const bin = join(folder.path, 'bin')
+  const asked = join(folder.path, 'asked')
+  await mkdir(bin)
+  const running = join(folder.path, 'running')
+  await writeFile(
+    join(bin, 'docker'),
+    `#!/bin/sh
+echo "$KAFKA_VERSION:$KAFKA_PORT:$REGISTRY_PORT:$REDIS_PORT $*" >> ${asked}
+case "$*" in
+  *" ps "*) cat ${running} 2> /dev/null || true ;;
+  *" up "*) printf 'kafka\\nregistry\\nredis\\n' > ${running} ;;
+  *" down"*) rm -f ${running} ;;
+esac
+`,
+    { mode: 0o755 },
+  )
+  const docked = ['--data', join(folder.path, 'docked')]
+  const path = process.env['PATH']
+  process.env['PATH'] = `${bin}:${path}`
+  try {
+    const addresses = await millraceJson(['up', ...docked, ...anyPorts, '--kafka', '4.3.0'])
+    expect(await millraceJson(['up', ...docked])).toEqual(addresses)
+    expect(await millraceJson(['parts', ...docked])).toMatchObject({ with: 'docker', kafkaVersion: '4.3.0' })
+    expect((await millrace(['down', ...docked])).status).toBe(0)
+    expect((await millrace(['down', ...docked, '--purge'])).status).toBe(0)
+
+    const ports = Object.values(addresses).map((address) => /:(\d+)/.exec(String(address))![1])
+    const commands = readFileSync(asked, 'utf8').trim().split('\n')
+    const project = (command: string) =>
+      expect.stringMatching(
+        new RegExp(
+          `^4.3.0:${ports.join(':')} compose --file .*docker-compose.yml --project-name millrace-\\w{8} ${command}$`,
+        ),
+      )
+    expect(commands.filter((command) => / (up|down)\b/.test(command))).toEqual([
+      project('up --detach --wait kafka registry redis'),
+      project('down'),
+      project('down --volumes'),
+    ])
+  } finally {
+    process.env['PATH'] = path
+  }
 })
