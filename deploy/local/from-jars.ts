@@ -8,7 +8,12 @@ import { LocalRedis } from './redis.ts'
 import { LocalRegistry } from './registry.ts'
 import { type PartName, partNames, type Settings } from './settings.ts'
 
-type Part = { readonly running: boolean; start(fetching: () => void): Promise<void>; stop(): Promise<void> }
+type Part = {
+  readonly running: boolean
+  readonly partlyRunning: boolean
+  start(fetching: () => void): Promise<void>
+  stop(): Promise<void>
+}
 
 export class FromJars implements Machinery {
   readonly #folder: string
@@ -26,6 +31,10 @@ export class FromJars implements Machinery {
 
   async running(): Promise<readonly PartName[]> {
     return partNames.filter((name) => this.#parts.get(name)?.running)
+  }
+
+  async partlyRunning(): Promise<readonly PartName[]> {
+    return partNames.filter((name) => this.#parts.get(name)?.partlyRunning)
   }
 
   async start(parts: readonly PartName[], tell: Tell): Promise<void> {

@@ -52,6 +52,10 @@ export class InDocker implements Machinery {
     return partNames.filter((name) => services.includes(name))
   }
 
+  async partlyRunning(): Promise<readonly PartName[]> {
+    return this.running()
+  }
+
   async start(parts: readonly PartName[], tell: Tell): Promise<void> {
     for (const name of parts) tell(name, 'starting')
     await this.#compose(startMsMax, 'up', '--detach', '--wait', ...parts)

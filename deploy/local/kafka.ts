@@ -52,30 +52,35 @@ export class LocalKafka {
     return this.nodes.every((node) => node.running)
   }
 
+  get partlyRunning(): boolean {
+    return this.nodes.some((node) => node.running)
+  }
+
   /** Starts the nodes that do not run, and waits until all are members of the cluster. PART_FAILED with the log's end. */
   async start(fetching?: () => void): Promise<void> {
     const jars = await kafkaJars(this.#settings.version, fetching)
     const clusterId = await this.#clusterId()
     await Promise.all(this.nodes.map((node, i) => this.#startNode(node, i, jars, clusterId)))
-    const admin = new Kafka({
-      brokers: this.brokers.split(','),
-      logLevel: logLevel.NOTHING,
-      connectionTimeout: 1000,
-      retry: { retries: 0 },
-    }).admin()
-    try {
-      const isWhole = async (): Promise<boolean> => {
-        await admin.connect()
-        return (await admin.describeCluster()).brokers.length === this.nodes.length
-      }
-      await Promise.all(this.nodes.map((node) => node.answering(isWhole, startMsMax)))
-    } finally {
-      await admin.disconnect()
-    }
+    await Promise.all(
+      this.nodes.map((node, i) => node.answering(() => this.#seesAll(this.#settings.nodes[i]!), startMsMax)),
+    )
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.stop(stopMsMax)))
+  }
+
+  /** Asked of each node, since the others go on naming one that has just been killed. */
+  async #seesAll(node: NodePorts): Promise<boolean> {
+    const brokers = [brokersOf([node])]
+    const retry = { retries: 0 }
+    const admin = new Kafka({ brokers, retry, connectionTimeout: 1000, logLevel: logLevel.NOTHING }).admin()
+    try {
+      await admin.connect()
+      return (await admin.describeCluster()).brokers.length === this.nodes.length
+    } finally {
+      await admin.disconnect()
+    }
   }
 
   async #startNode(node: LocalProcess, i: number, jars: string, clusterId: string): Promise<void> {

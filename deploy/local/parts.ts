@@ -30,7 +30,10 @@ export type Tell = (part: PartName, step: Step) => void
 
 /** A way to run the parts that the settings have. */
 export interface Machinery {
+  /** All of it. */
   running(): Promise<readonly PartName[]>
+  /** Some of it, such as two of three nodes: its ports must stay. */
+  partlyRunning(): Promise<readonly PartName[]>
   /** Resolves when each of them answers. PART_MISSING, PART_FAILED. */
   start(parts: readonly PartName[], tell: Tell): Promise<void>
   /** `purge`: its data goes too. */
@@ -57,9 +60,11 @@ const waitMsMax = 10 * 60_000
 export async function up(folder: string, wanted: Wanted, tell: Tell = () => {}): Promise<Addresses> {
   return exclusively(folder, async (path) => {
     const former = settingsIn(path)
-    const running = former ? await machineryOf(path, former).running() : []
+    const before = former && machineryOf(path, former)
+    const running = (await before?.running()) ?? []
+    const partlyRunning = (await before?.partlyRunning()) ?? []
     const way = async (): Promise<Way> => ((await dockerAnswers()) ? 'docker' : 'jars')
-    const settings = await settled(former, wanted, running, way)
+    const settings = await settled(former, wanted, partlyRunning, way)
     await writeSettings(path, settings)
     const parts = wanted.parts ?? partNames
     for (const name of parts.filter((name) => running.includes(name))) tell(name, 'running')

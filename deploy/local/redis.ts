@@ -27,6 +27,10 @@ export class LocalRedis {
     return this.process.running
   }
 
+  get partlyRunning(): boolean {
+    return this.running
+  }
+
   /** What it holds is written to its folder each second. PART_MISSING when it is not installed. */
   async start(): Promise<void> {
     const data = join(this.process.folder, 'data')

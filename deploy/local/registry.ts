@@ -24,6 +24,10 @@ export class LocalRegistry {
     return this.process.running
   }
 
+  get partlyRunning(): boolean {
+    return this.running
+  }
+
   async start(fetching?: () => void): Promise<void> {
     const jars = await registryJars(fetching)
     await this.process.start({
