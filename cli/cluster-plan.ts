@@ -14,11 +14,9 @@ import { allTopics, inboxOf, topicOf } from '../runtime/topology.ts'
 import { connectTopic, customerData, embeddedPartitions, type Partitions } from '../topologies/customer-data.ts'
 import { loadWorkspace } from '../workspace/workspace.ts'
 import { feedPositionsTopic } from './feed.ts'
+import type { ClusterAddress } from './options.ts'
 
-export type ClusterOptions = {
-  readonly brokers: readonly string[]
-  /** Of the schema registry. */
-  readonly registryUrl: string
+export type ClusterOptions = ClusterAddress & {
   /** Before the name of every topic and subject. */
   readonly prefix: string
   readonly workspaceFolder: string

@@ -1,16 +1,11 @@
 /** Where a command looks: into a data folder that nothing runs on, or at a cluster. */
 import type { Codec } from '../runtime/codec.ts'
 import type { Log } from '../runtime/log.ts'
+import type { ClusterAddress } from './options.ts'
 
 export type Place =
   | { readonly kind: 'folder'; readonly dataFolder: string }
-  | {
-      readonly kind: 'cluster'
-      readonly brokers: readonly string[]
-      /** Of the schema registry. */
-      readonly registryUrl: string
-      readonly prefix: string
-    }
+  | (ClusterAddress & { readonly kind: 'cluster'; readonly prefix: string })
 
 /** Opens log and codec for the time of `use`. What is of one kind alone is loaded for that kind alone. */
 export async function withLogAt<Result>(

@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
 import type { LetterFilter, LetterGroup, Replayed } from '../dead.ts'
-import { brokersOption, dataOption, prefixOption, registryOption } from '../options.ts'
+import { brokersOption, clusterAddress, dataOption, prefixOption, registryOption } from '../options.ts'
 import type { Place } from '../place.ts'
 import { grouped, type Progress, printJson, startProgress } from '../terminal.ts'
 
@@ -107,14 +107,16 @@ function addPlace(command: Command): Command {
     .addOption(prefixOption())
 }
 
-/** The cluster when brokers are named, by the environment too; a folder that is named goes before the environment. */
-function placeOfData({ data, brokers, registry, prefix }: PlaceOptions, command: Command): Place {
-  const folderNamed = command.getOptionValueSource('data') === 'cli'
-  const clusterNamed = command.getOptionValueSource('brokers') === 'cli'
-  if (folderNamed && clusterNamed) command.error('error: name a data folder or brokers, not both')
-  if (!brokers || folderNamed) return { kind: 'folder', dataFolder: data }
-  if (registry === undefined) command.error('error: a cluster needs --registry, or SCHEMA_REGISTRY_URL')
-  return { kind: 'cluster', brokers, registryUrl: registry, prefix }
+/** The cluster, when one is named or `millrace up` has started one; a folder that is named goes before what is not. */
+function placeOfData({ data, prefix, ...named }: PlaceOptions, command: Command): Place {
+  const folder = { kind: 'folder', dataFolder: data } as const
+  if (command.getOptionValueSource('data') === 'cli') {
+    if (command.getOptionValueSource('brokers') === 'cli')
+      command.error('error: name a data folder or brokers, not both')
+    return folder
+  }
+  const address = clusterAddress(named, command)
+  return address ? { kind: 'cluster', ...address, prefix } : folder
 }
 
 /** A bar while `work` tells how far it is. */

@@ -4,12 +4,12 @@ import pc from 'picocolors'
 import type { PlannedItem } from '../../runtime/kafka/plan.ts'
 import type { Partitions } from '../../topologies/customer-data.ts'
 import type { ClusterOptions, ClusterPlan } from '../cluster-plan.ts'
-import { brokersOption, integer, prefixOption, registryOption, workspaceOption } from '../options.ts'
+import { brokersOption, clusterAddress, integer, prefixOption, registryOption, workspaceOption } from '../options.ts'
 import { printJson } from '../terminal.ts'
 
 type Options = {
-  readonly brokers: readonly string[]
-  readonly registry: string
+  readonly brokers?: readonly string[]
+  readonly registry?: string
   readonly prefix: string
   readonly workspace: string
   readonly replication?: number
@@ -32,10 +32,10 @@ export function addTopics(program: Command): void {
     .option('--exit-code', 'end with 1 when there is a difference')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ millrace topics diff --brokers localhost:9092 --registry http://localhost:8081\n  $ millrace topics diff --exit-code --json\n',
+      '\nExamples:\n  $ millrace topics diff --brokers localhost:9092 --registry http://localhost:8081\n  $ millrace topics diff --exit-code --json\n\nWithout --brokers it is the cluster that `millrace up` has started.\n',
     )
-    .action(async ({ json, exitCode, ...options }: Options & { readonly exitCode?: true }) => {
-      const plan = await (await planner())(clusterOptions(options), async (plan) => plan)
+    .action(async ({ json, exitCode, ...options }: Options & { readonly exitCode?: true }, command: Command) => {
+      const plan = await (await planner())(clusterOptions(options, command), async (plan) => plan)
       print(plan, { json, applied: false })
       if (exitCode && Object.entries(countsOf(plan)).some(([action, count]) => action !== 'keep' && count > 0))
         process.exitCode = 1
@@ -52,8 +52,8 @@ export function addTopics(program: Command): void {
       'after',
       '\nExamples:\n  $ millrace topics apply --brokers localhost:9092 --registry http://localhost:8081\n  $ millrace topics apply --replication 3 --partitions identify=6,graph=2,profile=6\n',
     )
-    .action(async ({ json, ...options }: Options) => {
-      const plan = await (await planner())(clusterOptions(options), async (plan, apply) => {
+    .action(async ({ json, ...options }: Options, command: Command) => {
+      const plan = await (await planner())(clusterOptions(options, command), async (plan, apply) => {
         await apply()
         return plan
       })
@@ -63,8 +63,8 @@ export function addTopics(program: Command): void {
 
 function addPlanning(command: Command): Command {
   return command
-    .addOption(brokersOption().makeOptionMandatory())
-    .addOption(registryOption().makeOptionMandatory())
+    .addOption(brokersOption())
+    .addOption(registryOption())
     .addOption(prefixOption())
     .addOption(workspaceOption())
     .addOption(
@@ -83,16 +83,15 @@ function addPlanning(command: Command): Command {
 
 const planner = async () => (await import('../cluster-plan.ts')).withClusterPlan
 
-function clusterOptions({
-  registry,
-  workspace,
-  replication,
-  partitions,
-  ...others
-}: Omit<Options, 'json'>): ClusterOptions {
+function clusterOptions(
+  { prefix, workspace, replication, partitions, ...named }: Omit<Options, 'json'>,
+  command: Command,
+): ClusterOptions {
+  const address = clusterAddress(named, command)
+  if (!address) command.error('error: name the cluster with --brokers, or start one here with `millrace up`')
   return {
-    ...others,
-    registryUrl: registry,
+    ...address,
+    prefix,
     workspaceFolder: workspace,
     replication: replication ?? null,
     partitions: partitions ?? {},
