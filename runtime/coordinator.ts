@@ -48,6 +48,8 @@ export type Coordinator = {
   /** The leader hands in what all are given, the others nothing; answers what this member is given. */
   sync(seat: Seat, topic: string, given: readonly Given[]): Promise<Buffer>
   heartbeat(seat: Seat): Promise<void>
+  /** Shows how far the partitions of the topic have been read, to those who watch the lag of groups. Nobody here reads it. */
+  show(seat: Seat, topic: string, positions: ReadonlyMap<number, number>): Promise<void>
   /** Gives the place up at once; without it a place is kept for a session. */
   leave(seat: Seat): Promise<void>
 }

@@ -137,6 +137,13 @@ export class Membership {
     }
   }
 
+  /** Shows those who watch the group how far its partitions have been read. Never throws: it is of no consequence. */
+  async show(positions: ReadonlyMap<number, number>): Promise<void> {
+    if (this.#state !== 'member' || positions.size === 0) return
+    const { coordinator, topic } = this.#parts
+    await coordinator.show(this.#seat(), topic, positions).catch(() => undefined)
+  }
+
   /** Ends the membership. `keepPlace`: whoever comes back within the session finds its tasks untouched. Never throws. */
   async leave(options: { readonly keepPlace: boolean }): Promise<void> {
     if (this.#state === 'left') return

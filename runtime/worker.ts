@@ -128,6 +128,8 @@ export class Worker {
   }
 }
 
+const showPositionsMs = 5000
+
 /** The tasks of one stage, and the membership that says which of them are here. */
 class StageGroup {
   readonly stage: string
@@ -139,7 +141,7 @@ class StageGroup {
   #generation = -1
   /** Warm-ups that have told that they caught up, in this generation. */
   readonly #announced = new Set<number>()
-  #draining = false
+  readonly #draining = new AbortController()
 
   private constructor(parts: WorkerParts, name: string) {
     const { codec, definitions, limits, log, stores, clock, tombstones, observer } = parts
@@ -186,10 +188,24 @@ class StageGroup {
       assigned: (assigned) => this.#assigned(assigned),
       failed: (error) => this.#failed(error),
     })
+    void this.#showPositions()
+  }
+
+  /** For tools that watch the lag of groups; what counts is in the changelogs. */
+  async #showPositions(): Promise<void> {
+    const { signal } = this.#draining
+    for (;;) {
+      await this.#parts.clock.sleep(showPositionsMs, signal)
+      if (signal.aborted) return
+      const positions = this.tasks.flatMap(({ task }, partition) =>
+        task ? [[partition, task.inputOffset] as const] : [],
+      )
+      await this.#membership?.show(new Map(positions))
+    }
   }
 
   async drain(): Promise<void> {
-    this.#draining = true
+    this.#draining.abort()
     await Promise.all(this.tasks.map((task) => task.close()))
   }
 
@@ -203,7 +219,7 @@ class StageGroup {
   }
 
   #assigned(assignment: Assignment): void {
-    if (this.#draining) return
+    if (this.#draining.signal.aborted) return
     this.#generation = assignment.generation
     this.#announced.clear()
     this.#parts.observer.assigned?.(this.stage, assignment)

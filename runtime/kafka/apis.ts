@@ -122,6 +122,17 @@ export type Apis = {
     request: { groupId: string; groupGenerationId: number; memberId: string; groupInstanceId: string | null }
     response: Answer
   }
+  OffsetCommit: {
+    request: {
+      groupId: string
+      groupGenerationId: number
+      memberId: string
+      topics: readonly { topic: string; partitions: readonly { partition: number; offset: Int64 }[] }[]
+    }
+    response: {
+      readonly responses: readonly { readonly topic: string; readonly partitions: readonly Answer[] }[]
+    }
+  }
   LeaveGroup: {
     request: { groupId: string; memberId: string; groupInstanceId: string | null }
     response: Answer

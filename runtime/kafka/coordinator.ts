@@ -3,7 +3,7 @@ import { type Coordinator, type Given, GroupFault, type Joined, type JoinRequest
 import { MillraceError } from '../errors.ts'
 import type { Apis } from './apis.ts'
 import type { KafkaConnection } from './connection.ts'
-import { asMillraceError, codes, KafkaFault, requireNoFault } from './faults.ts'
+import { asMillraceError, codes, KafkaFault } from './faults.ts'
 
 /** Named for the bytes in it: members that would not understand each other are not in one group. */
 const protocolName = 'millrace.1'
@@ -58,6 +58,19 @@ export class KafkaCoordinator implements Coordinator {
     await this.#ask(group, 'Heartbeat', place)
   }
 
+  async show(
+    { group, memberId, generation }: Seat,
+    topic: string,
+    positions: ReadonlyMap<number, number>,
+  ): Promise<void> {
+    const partitions = [...positions].map(([partition, offset]) => ({ partition, offset }))
+    const topics = [{ topic: this.#topicPrefix + topic, partitions }]
+    const request = { groupId: group, groupGenerationId: generation, memberId, topics }
+    const { responses } = await this.#send(group, 'OffsetCommit', request)
+    const refused = responses.flatMap(({ partitions }) => partitions).find(({ errorCode }) => errorCode !== 0)
+    if (refused) throw this.#translated(new KafkaFault('OffsetCommit', refused.errorCode), group)
+  }
+
   async leave({ group, memberId, instance }: Seat): Promise<void> {
     await this.#ask(group, 'LeaveGroup', { groupId: group, memberId, groupInstanceId: instance })
   }
@@ -67,11 +80,19 @@ export class KafkaCoordinator implements Coordinator {
     api: Api,
     request: Apis[Api]['request'],
   ): Promise<Apis[Api]['response']> {
+    const answer = await this.#send(group, api, request)
+    if (answer.errorCode !== 0) throw this.#translated(new KafkaFault(api, answer.errorCode), group)
+    return answer
+  }
+
+  async #send<Api extends keyof Apis>(
+    group: string,
+    api: Api,
+    request: Apis[Api]['request'],
+  ): Promise<Apis[Api]['response']> {
     try {
       const coordinator = await this.#connection.coordinatorOf('group', group)
-      const answer = await coordinator.send(api, request)
-      requireNoFault(api, answer.errorCode)
-      return answer
+      return await coordinator.send(api, request)
     } catch (error) {
       throw this.#translated(error, group)
     }

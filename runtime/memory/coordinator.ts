@@ -22,6 +22,7 @@ type Group = {
   generation: number
   leader: string
   readonly members: Map<string, Member>
+  readonly shown: Map<number, number>
 }
 
 export class MemoryCoordinator implements Coordinator {
@@ -42,6 +43,11 @@ export class MemoryCoordinator implements Coordinator {
   /** Instances in a group, as of now. */
   instances(group: string): string[] {
     return [...(this.#groups.get(group)?.members.values() ?? [])].map(({ instance }) => instance).sort()
+  }
+
+  /** How far each partition has been read, as far as it was shown. */
+  shown(group: string): ReadonlyMap<number, number> {
+    return this.#group(group).shown
   }
 
   async join(request: JoinRequest): Promise<Joined> {
@@ -87,6 +93,11 @@ export class MemoryCoordinator implements Coordinator {
     if (group.state === 'preparing') throw new GroupFault('rebalancing', seat.group)
   }
 
+  async show({ group }: Seat, _topic: string, positions: ReadonlyMap<number, number>): Promise<void> {
+    this.#answer()
+    for (const [partition, offset] of positions) this.#group(group).shown.set(partition, offset)
+  }
+
   async leave(seat: Seat): Promise<void> {
     this.#answer()
     const { group, member } = this.#seated(seat)
@@ -100,7 +111,7 @@ export class MemoryCoordinator implements Coordinator {
   #group(name: string): Group {
     const found = this.#groups.get(name)
     if (found) return found
-    const made: Group = { state: 'preparing', generation: 0, leader: '', members: new Map() }
+    const made: Group = { state: 'preparing', generation: 0, leader: '', members: new Map(), shown: new Map() }
     this.#groups.set(name, made)
     return made
   }

@@ -1,3 +1,4 @@
+import { AssignerProtocol, Kafka, logLevel } from 'kafkajs'
 import { describe, expect, test } from 'vitest'
 import { assign, defaultAssignment } from '../../runtime/assignment.ts'
 import { systemClock } from '../../runtime/clock.ts'
@@ -20,6 +21,7 @@ membershipContract('memory', async () => {
       join: (request) => coordinator.join(request),
       sync: (seat, topic, given) => coordinator.sync(seat, topic, given),
       heartbeat: (seat) => coordinator.heartbeat(seat),
+      show: (seat, topic, positions) => coordinator.show(seat, topic, positions),
       leave: (seat) => coordinator.leave(seat),
       kill: async () => undefined,
     }),
@@ -30,6 +32,41 @@ membershipContract('memory', async () => {
 
 const brokers = process.env['KAFKA_BROKERS']
 if (brokers) {
+  test('a group on Kafka shows other programs who reads what, and how far', async () => {
+    const group = `test-membership-${process.pid}-${Date.now()}`
+    const connection = await KafkaConnection.open({ brokers: brokers.split(',') })
+    const admin = new Kafka({ brokers: brokers.split(','), logLevel: logLevel.NOTHING }).admin()
+    await admin.connect()
+    const topic = `${group}.inbox`
+    await admin.createTopics({ topics: [{ topic, numPartitions: 3, replicationFactor: 1 }] })
+    let plans = 0
+    const membership = Membership.join({
+      group,
+      topic: 'inbox',
+      process: 'a',
+      coordinator: new KafkaCoordinator(connection, `${group}.`),
+      clock: systemClock,
+      settings: defaultMembership,
+      describe: async () => ({ endpoint: '', version: '', held: [] }),
+      plan: (members) => assign(members, 3, defaultAssignment),
+      assigned: () => plans++,
+      failed: () => undefined,
+    })
+    await membership.prove()
+    expect(plans).toBe(1)
+    await membership.show(new Map([[1, 42]]))
+    const [shown] = (await admin.describeGroups([group])).groups
+    const given = AssignerProtocol.MemberAssignment.decode(shown!.members[0]!.memberAssignment)
+    expect(given?.assignment).toEqual({ [topic]: [0, 1, 2] })
+    const [offsets] = await admin.fetchOffsets({ groupId: group, topics: [topic] })
+    expect(offsets?.partitions.map(({ offset }) => offset)).toEqual(['-1', '42', '-1'])
+    await membership.leave({ keepPlace: false })
+    expect((await admin.describeGroups([group])).groups[0]!.state).toBe('Empty')
+    await admin.deleteTopics({ topics: [topic] })
+    await admin.disconnect()
+    await connection.close()
+  })
+
   membershipContract('kafka', async () => ({
     clock: systemClock,
     sessionTimeoutMs: 6000,

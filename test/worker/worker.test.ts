@@ -56,6 +56,11 @@ describe('workers', () => {
     const ticks = fleet.log.records('in', 0).filter(({ kind }) => kind === 'tick')
     expect(ticks.length).toBeGreaterThanOrEqual(4)
     expect(ticks.length).toBeLessThanOrEqual(5)
+    await fleet.clock.advance(6000)
+    const watched = [...fleet.coordinator.shown('test.relay')]
+    for (const [partition, offset] of watched)
+      expect((await fleet.log.ends('in', partition)).stable - offset).toBeLessThan(20)
+    expect(watched.length).toBe(partitions)
     await expectExact(fleet, a)
   })
 
