@@ -7,13 +7,13 @@
  * to the topic `connect.<destination>.dead`.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { type Backoff, backoffMs } from '../runtime/backoff.ts'
 import type { Codec } from '../runtime/codec.ts'
 import { InvariantError, invariant, MillraceError } from '../runtime/errors.ts'
 import type { Log, TopicSpec } from '../runtime/log.ts'
 import type { AddressedRecord, StoredRecord } from '../runtime/record.ts'
 import { deadOf } from '../runtime/topology.ts'
 import type { ConnectorPosition } from '../schemas/avro/types.ts'
-import { type Backoff, backoffMs } from './backoff.ts'
 import { Breaker, type BreakerLimits, type BreakerState } from './breaker.ts'
 import { type Connector, type Delivery, DeliveryError } from './connector.ts'
 import { positionRecord, positionsTopic, readPositions } from './positions.ts'
