@@ -94,6 +94,11 @@ export const errorCodes = {
     retryable: false,
     remedy: 'Mend what the message shows, then run `millrace up` again; it goes on with what does not run yet.',
   },
+  REDIS_UNAVAILABLE: {
+    retryable: true,
+    remedy:
+      'Nothing is lost: Redis is caught up once it is back. See that it runs and takes writes, and that --redis or REDIS_URL has its address and password.',
+  },
   NOT_FOUND: { retryable: false, remedy: 'Check the id, the namespace:value, or the folder given with --data.' },
   INPUT_INVALID: { retryable: false, remedy: 'Mend the input at the place the message names.' },
 } as const

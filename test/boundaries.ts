@@ -59,6 +59,7 @@ const rules: readonly Rule[] = [
   { from: /^connectors\/index\.ts$/, to: ['schemas/', 'runtime/errors.ts', 'connectors/'] },
   { from: /^connectors\/[^/]+\.ts$/, to: ['schemas/', 'runtime/*.ts', 'connectors/*.ts'] },
   { from: /^(connectors\/[^/]+\/)/, to: ['schemas/', 'runtime/errors.ts', 'connectors/connector.ts', '$1'] },
+  { from: /^serving\//, to: ['schemas/', 'runtime/*.ts', 'serving/'] },
   { from: /^workspace\//, to: ['schemas/', 'runtime/errors.ts', 'workspace/'] },
   { from: /^deploy\//, to: ['runtime/errors.ts', 'deploy/'] },
   // entry points assemble

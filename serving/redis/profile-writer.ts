@@ -1,0 +1,144 @@
+/**
+ * Keeps Redis up with the topics it serves, beside the tasks and never in their way: nothing waits for it, and while Redis
+ * is away it is behind and nothing else. At least once; versions make that the same as once.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { backoffMs } from '../../runtime/backoff.ts'
+import type { Codec } from '../../runtime/codec.ts'
+import { MillraceError } from '../../runtime/errors.ts'
+import type { Log } from '../../runtime/log.ts'
+import { RedisConnection } from './connection.ts'
+import { entryTopics } from './entry.ts'
+import { type CacheObserver, Follower } from './follower.ts'
+import { ProfileCache } from './profile-cache.ts'
+
+export type ProfileWriterParts = {
+  readonly log: Log
+  readonly codec: Codec
+  readonly tenant: string
+  readonly redisUrl: string
+  readonly observer?: CacheObserver
+}
+
+export type ProfileWriterStatus = {
+  /** writing: it keeps up or catches up. waiting: Redis is away. stopped: a person must look. */
+  readonly state: 'writing' | 'waiting' | 'stopped'
+  /** Why it does not write. */
+  readonly reason: string | null
+  /** Records of the log that are not in Redis; null while that is not known. */
+  readonly behind: number | null
+}
+
+type Line = {
+  readonly followers: readonly Follower[]
+  readonly stop: AbortController
+  readonly ended: Promise<unknown>
+}
+
+/** final: it is not tried again. */
+type Failure = { readonly error: Error; readonly final: boolean }
+
+const retry = { baseMs: 100, capMs: 5_000 }
+const pollMs = 20
+
+export class ProfileWriter {
+  readonly #log: Log
+  readonly #codec: Codec
+  readonly #tenant: string
+  readonly #observer: CacheObserver
+  readonly #redis: RedisConnection
+  readonly #cache: ProfileCache
+  /** By partition. */
+  readonly #lines = new Map<number, Line>()
+  /** Of those whose last attempt failed. */
+  readonly #failures = new Map<Follower, Failure>()
+
+  /** CONFIG_INVALID when the address is none. Redis need not be there. */
+  constructor({ log, codec, tenant, redisUrl, observer = {} }: ProfileWriterParts) {
+    this.#log = log
+    this.#codec = codec
+    this.#tenant = tenant
+    this.#observer = observer
+    this.#redis = RedisConnection.lasting(redisUrl)
+    this.#cache = new ProfileCache(this.#redis, tenant)
+  }
+
+  /** Writes these partitions from now on, and no others: those of the stage `profile` that this process has, say. */
+  async follow(partitions: readonly number[]): Promise<void> {
+    const left = [...this.#lines.keys()].filter((partition) => !partitions.includes(partition))
+    await Promise.all(left.map((partition) => this.#leave(partition)))
+    for (const partition of partitions)
+      if (!this.#lines.has(partition)) this.#lines.set(partition, this.#begin(partition))
+  }
+
+  get status(): ProfileWriterStatus {
+    const failures = [...this.#failures.values()]
+    const failure = failures.find(({ final }) => final) ?? failures[0]
+    let behind: number | null = 0
+    for (const follower of this.#followers)
+      behind = behind === null || follower.behind === null ? null : behind + follower.behind
+    const state = failure ? (failure.final ? 'stopped' : 'waiting') : 'writing'
+    return { state, reason: failure?.error.message ?? null, behind }
+  }
+
+  /** Resolves when all that is in the log by now is in Redis, or the signal aborts. What has stopped is not waited for. */
+  async caughtUp(signal: AbortSignal): Promise<void> {
+    for (const follower of this.#followers) {
+      const { topic, partition } = follower.place
+      const { stable } = await this.#log.ends(topic, partition)
+      while (!signal.aborted && !this.#failures.get(follower)?.final && !follower.reached(stable)) await delay(pollMs)
+    }
+  }
+
+  /** What is not written by now waits in the log. */
+  async close(): Promise<void> {
+    await this.follow([])
+    this.#redis.close()
+  }
+
+  get #followers(): readonly Follower[] {
+    return [...this.#lines.values()].flatMap(({ followers }) => followers)
+  }
+
+  #begin(partition: number): Line {
+    const parts = {
+      log: this.#log,
+      codec: this.#codec,
+      cache: this.#cache,
+      tenant: this.#tenant,
+      observer: this.#observer,
+    }
+    const followers = entryTopics.map((source) => new Follower(parts, source, partition))
+    const stop = new AbortController()
+    return { followers, stop, ended: Promise.all(followers.map((follower) => this.#run(follower, stop.signal))) }
+  }
+
+  async #leave(partition: number): Promise<void> {
+    const line = this.#lines.get(partition)
+    this.#lines.delete(partition)
+    line?.stop.abort()
+    await line?.ended
+    for (const follower of line?.followers ?? []) this.#failures.delete(follower)
+  }
+
+  async #run(follower: Follower, signal: AbortSignal): Promise<void> {
+    for (let attempt = 0; !signal.aborted; ) {
+      try {
+        await follower.step(signal)
+        this.#failures.delete(follower)
+        attempt = 0
+      } catch (error) {
+        const failure = error instanceof Error ? error : new Error(String(error))
+        const final = !(failure instanceof MillraceError && failure.retryable)
+        this.#failures.set(follower, { error: failure, final })
+        if (final) {
+          this.#observer.stopped?.(follower.place, failure)
+          return
+        }
+        const waitMs = backoffMs(attempt++, retry, retry.baseMs / 2, Math.random)
+        this.#observer.retrying?.(follower.place, failure, waitMs)
+        await delay(waitMs, undefined, { signal }).catch(() => {})
+      }
+    }
+  }
+}
