@@ -1,6 +1,8 @@
 /** Options that several commands share, and how their values are read. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { addressesIn } from '../deploy/local/addresses.ts'
+import { InvalidArgumentError, Option } from 'commander'
+import { MillraceError } from '../runtime/errors.ts'
 import { exampleWorkspace } from './package.ts'
 
 /** A whole number between two bounds, both included. */
@@ -13,6 +15,17 @@ export function integer(min: number, max: number): (text: string) => number {
 }
 
 export const dataOption = (): Option => new Option('--data <folder>', 'where everything is kept').default('.millrace')
+
+/** `--redis` alone means the address in the environment, which keeps its password out of the list of processes. */
+export const redisOption = (does: string): Option =>
+  new Option('--redis [url]', `${does}; without a URL that of the environment, REDIS_URL`)
+
+/** CONFIG_INVALID when the environment is meant, and has none. */
+export function redisUrlOf(given: string | true, env: NodeJS.ProcessEnv): string {
+  const url = given === true ? env['REDIS_URL'] : given
+  if (url) return url
+  throw new MillraceError('CONFIG_INVALID', 'there is no address of Redis: set REDIS_URL, or give it with --redis URL')
+}
 
 export const workspaceOption = (): Option =>
   new Option('--workspace <folder>', 'identity, traits, segments, destinations').default(

@@ -1,6 +1,7 @@
-/** The golden record of one profile, as the log tells it. */
+/** The golden record of one profile, as Redis has it, or as the log tells it. */
 
 import { clientNamespace, normalise } from '../operators/identify/identifiers.ts'
+import { identifierHash } from '../operators/ids.ts'
 import type { Codec } from '../runtime/codec.ts'
 import type { EmbeddedLog } from '../runtime/embedded/log.ts'
 import { MillraceError } from '../runtime/errors.ts'
@@ -8,22 +9,15 @@ import { partitionOf } from '../runtime/partitioner.ts'
 import { decodeRow } from '../runtime/row.ts'
 import { changelogOf, definitionsTopic } from '../runtime/topology.ts'
 import type { Definition, Profile, SegmentState } from '../schemas/avro/types.ts'
-import type { Definitions, TraitType } from '../schemas/definitions.ts'
+import type { Definitions, IdentityRules, TraitType } from '../schemas/definitions.ts'
+import { membershipsOf, type ProfileAnswer } from '../serving/profile-answer.ts'
+import { RedisConnection } from '../serving/redis/connection.ts'
+import { type Freshness, ProfileCache } from '../serving/redis/profile-cache.ts'
 import { definitionsFrom } from '../workspace/manifest.ts'
+import { loadWorkspace } from '../workspace/workspace.ts'
 import { partitionsOf } from './data.ts'
+import { readTenantKey } from './tenant-key.ts'
 import { batchesOf, lastValues } from './topics.ts'
-
-export type ProfileAnswer = Profile & {
-  /** The ids that led to it, if the one asked for was merged. */
-  readonly mergedFrom: readonly string[]
-  /** Segments it is in now, by id. */
-  readonly memberships: readonly {
-    readonly segmentId: string
-    readonly sinceMs: number
-    /** When it leaves if nothing more happens; null when that is never. */
-    readonly untilMs: number | null
-  }[]
-}
 
 export type FoundProfile = {
   readonly profile: ProfileAnswer
@@ -51,6 +45,48 @@ export async function findProfile(log: EmbeddedLog, codec: Codec, wanted: string
     if (profile) return { profile, traitTypes: new Map(definitions.traits.map(({ id, type }) => [id, type])) }
   }
   throw new MillraceError('NOT_FOUND', `there is no profile ${wanted}`)
+}
+
+export type CachedProfiles = {
+  readonly redisUrl: string
+  /** Names the tenant, and its namespaces and traits. */
+  readonly workspaceFolder: string
+  /** Where the tenant's key is, when the environment does not hold it: to find an identifier by its keyed hash. */
+  readonly dataFolder: string
+  readonly env: NodeJS.ProcessEnv
+}
+
+/** As `findProfile`, from Redis, in a few reads, while the rest runs. REDIS_UNAVAILABLE when that does not answer. */
+export async function findCachedProfile(
+  { redisUrl, workspaceFolder, dataFolder, env }: CachedProfiles,
+  wanted: string,
+): Promise<FoundProfile & { readonly freshness: Freshness }> {
+  const { tenant, identity, traits, tenantKeyEnv } = await loadWorkspace(workspaceFolder)
+  const redis = await RedisConnection.open(redisUrl)
+  try {
+    const cache = new ProfileCache(redis, tenant)
+    const freshness = await cache.freshness()
+    if (!freshness)
+      throw new MillraceError(
+        'NOT_FOUND',
+        `Redis has no profiles of tenant ${tenant}; \`millrace start --redis\` writes them`,
+      )
+    const colon = wanted.indexOf(':')
+    let profileId: string | undefined = wanted.toLowerCase()
+    if (colon >= 0) {
+      const namespace = wanted.slice(0, colon)
+      const value = normalised(identity, namespace, wanted.slice(colon + 1))
+      const tenantKey = await readTenantKey(dataFolder, { envName: tenantKeyEnv, env })
+      const ids = await cache.withIdentifier(namespace, identifierHash({ tenantKey }, namespace, value))
+      requireOne(`${namespace}:${value}`, ids)
+      profileId = ids[0]
+    }
+    const profile = profileId === undefined ? undefined : await cache.byId(profileId)
+    if (!profile) throw new MillraceError('NOT_FOUND', `there is no profile ${wanted}`)
+    return { profile, traitTypes: new Map(traits.map(({ id, type }) => [id, type])), freshness }
+  } finally {
+    redis.close()
+  }
 }
 
 /** The latest definitions of each tenant; the key they need for writing is not needed here. */
@@ -92,13 +128,7 @@ async function byIdentifier(
   namespace: string,
   raw: string,
 ): Promise<ProfileAnswer | undefined> {
-  const rule = identity.namespaces.find((known) => known.namespace === namespace)
-  if (!rule && namespace !== clientNamespace) {
-    const known = identity.namespaces.map((each) => each.namespace).join(', ')
-    throw new MillraceError('INPUT_INVALID', `there is no namespace ${namespace}; there are ${known}`)
-  }
-  const value = rule ? normalise(rule.normalise, raw) : raw
-  if (!value) throw new MillraceError('INPUT_INVALID', `${namespace}:${raw} cannot be an identifier`)
+  const value = normalised(identity, namespace, raw)
   const bytes = Buffer.from(value)
   const found: Profile[] = []
   for (const stored of (await lastValues(log, profilesTopic, await partitionsOf(log, profilesTopic))).values()) {
@@ -106,14 +136,33 @@ async function byIdentifier(
     const profile = codec.decode('Profile', stored)
     if (profile.identifiers.some((known) => known.namespace === namespace && known.value === value)) found.push(profile)
   }
-  if (found.length > 1) {
-    const ids = found.map(({ profileId }) => profileId).sort()
-    throw new MillraceError(
-      'INPUT_INVALID',
-      `${namespace}:${value} is on ${ids.length} profiles; ask for one of them: ${ids.slice(0, 10).join(', ')}`,
-    )
-  }
+  requireOne(
+    `${namespace}:${value}`,
+    found.map(({ profileId }) => profileId),
+  )
   return found[0] && answerOf(log, codec, found[0], [])
+}
+
+/** As IDENTIFY spells it. INPUT_INVALID when there is no such namespace, or no such value in it. */
+function normalised({ namespaces }: IdentityRules, namespace: string, raw: string): string {
+  const rule = namespaces.find((known) => known.namespace === namespace)
+  if (!rule && namespace !== clientNamespace) {
+    const known = namespaces.map((each) => each.namespace).join(', ')
+    throw new MillraceError('INPUT_INVALID', `there is no namespace ${namespace}; there are ${known}`)
+  }
+  const value = rule ? normalise(rule.normalise, raw) : raw
+  if (!value) throw new MillraceError('INPUT_INVALID', `${namespace}:${raw} cannot be an identifier`)
+  return value
+}
+
+/** INPUT_INVALID when an identifier is on several profiles. */
+function requireOne(identifier: string, profileIds: readonly string[]): void {
+  if (profileIds.length <= 1) return
+  const ids = profileIds.toSorted()
+  throw new MillraceError(
+    'INPUT_INVALID',
+    `${identifier} is on ${ids.length} profiles; ask for one of them: ${ids.slice(0, 10).join(', ')}`,
+  )
 }
 
 async function answerOf(
@@ -125,11 +174,7 @@ async function answerOf(
   const bytes = await lastValue(log, changelogOf('profile'), `${profile.tenant}/${profile.profileId}`)
   const section = bytes && decodeRow(bytes, [segmentSection], codec).sections[0]
   const state = section?.value(codec, segmentSection.state) as SegmentState | undefined
-  const memberships = (state?.memberships ?? [])
-    .filter(({ member }) => member)
-    .map(({ segmentId, effectiveAtMs, validUntilMs }) => ({ segmentId, sinceMs: effectiveAtMs, untilMs: validUntilMs }))
-    .sort((a, b) => (a.segmentId < b.segmentId ? -1 : 1))
-  return { ...profile, mergedFrom, memberships }
+  return { ...profile, mergedFrom, memberships: membershipsOf(state) }
 }
 
 /** The last value of a key; undefined when there is none or it was erased. */

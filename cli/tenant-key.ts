@@ -30,6 +30,21 @@ export async function tenantKeyFor(
   return key
 }
 
+/** The key that a data folder is run with, for who only reads. CONFIG_INVALID when it is neither there nor in the environment. */
+export async function readTenantKey(
+  dataFolder: string,
+  { envName, env }: { readonly envName: string | null; readonly env: NodeJS.ProcessEnv },
+): Promise<Uint8Array> {
+  const secret = envName === null ? undefined : env[envName]
+  const key = secret ? keyOfSecret(secret, envName!) : await readIf(dataFolder, keyFile)
+  if (key) return key
+  const place = envName === null ? '' : ` and the environment variable ${envName} is not set`
+  throw new MillraceError(
+    'CONFIG_INVALID',
+    `the data folder ${dataFolder} holds no tenant key${place}; give the folder with --data`,
+  )
+}
+
 function keyOfSecret(secret: string, name: string): Uint8Array {
   if (secret.length >= secretCharactersMin) return Buffer.from(secret, 'utf8')
   throw new MillraceError(

@@ -2,11 +2,21 @@
 import type { Command } from 'commander'
 import pc from 'picocolors'
 import type { TraitType } from '../../schemas/definitions.ts'
-import { dataOption } from '../options.ts'
-import type { FoundProfile, ProfileAnswer } from '../profile-query.ts'
-import { printJson } from '../terminal.ts'
+import type { ProfileAnswer } from '../../serving/profile-answer.ts'
+import type { Freshness } from '../../serving/redis/profile-cache.ts'
+import { dataOption, redisOption, redisUrlOf, workspaceOption } from '../options.ts'
+import type { FoundProfile } from '../profile-query.ts'
+import { duration, grouped, printJson } from '../terminal.ts'
 
-type Options = { readonly data: string; readonly json?: true }
+type Options = {
+  readonly data: string
+  readonly workspace: string
+  readonly redis?: string | true
+  readonly json?: true
+}
+
+/** An answer from Redis is called late when its writer has not been heard of for so long. */
+const silentMsMax = 10_000
 
 export function addProfile(program: Command): void {
   const profile = program
@@ -19,21 +29,43 @@ export function addProfile(program: Command): void {
     .summary('everything known of one customer')
     .description(
       'Shows one profile: traits and where they come from, identifiers, consents, and the segments it is in.\n' +
-        'Nothing may run on the data folder.',
+        'It is read from Redis with --redis, or where REDIS_URL is set and --data is not given; that `millrace start --redis`\n' +
+        'keeps up. Otherwise from the topics in the data folder, on which nothing may run.',
     )
     .argument('<profile>', 'a profile id (one that was merged will do), or namespace:value')
     .addOption(dataOption())
+    .addOption(redisOption('reads it there'))
+    .addOption(workspaceOption())
     .option('--json', 'one JSON line for machines')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ millrace profile get 5f3c2a10-1111-8222-9333-444455556666\n  $ millrace profile get email:anna@example.com --json\n  $ millrace profile get domain_userid:my-browser\n',
+      '\nExamples:\n  $ millrace profile get 5f3c2a10-1111-8222-9333-444455556666\n  $ millrace profile get email:anna@example.com --json\n  $ millrace profile get domain_userid:my-browser\n  $ millrace profile get email:anna@example.com --redis redis://localhost:6379\n',
     )
-    .action(async (wanted: string, { data, json }: Options) => {
-      const [{ withLog }, { findProfile }] = await Promise.all([import('../data.ts'), import('../profile-query.ts')])
-      const found = await withLog(data, (log, codec) => findProfile(log, codec, wanted))
-      if (json) printJson(found.profile)
+    .action(async (wanted: string, options: Options, command: Command) => {
+      const found = await find(wanted, options, command.getOptionValueSource('data') === 'cli')
+      if (options.json) printJson(found.profile)
       else console.log(readable(found))
     })
+}
+
+async function find(wanted: string, { data, workspace, redis }: Options, dataIsGiven: boolean): Promise<FoundProfile> {
+  const { findCachedProfile, findProfile } = await import('../profile-query.ts')
+  const { env } = process
+  if (redis === undefined && (dataIsGiven || !env['REDIS_URL'])) {
+    const { withLog } = await import('../data.ts')
+    return withLog(data, (log, codec) => findProfile(log, codec, wanted))
+  }
+  const redisUrl = redisUrlOf(redis ?? true, env)
+  const found = await findCachedProfile({ redisUrl, workspaceFolder: workspace, dataFolder: data, env }, wanted)
+  const late = lateness(found.freshness)
+  if (late) console.error(`millrace: this may not be the latest: ${late}`)
+  return found
+}
+
+/** Why an answer from Redis may be behind the log; null when it is not. */
+function lateness({ behind, silentMs }: Freshness): string | null {
+  if (silentMs > silentMsMax) return `nothing has been written to Redis for ${duration(silentMs)}`
+  return behind > 0 ? `${grouped(behind)} records are still to be written to Redis` : null
 }
 
 function readable({ profile, traitTypes }: FoundProfile): string {

@@ -4,7 +4,7 @@ import pc from 'picocolors'
 import { Screen } from '../live/screen.ts'
 import { type Status, statusJson } from '../live/status.ts'
 import { renderStatus, summaryLine } from '../live/view.ts'
-import { dataOption, integer, workspaceOption } from '../options.ts'
+import { dataOption, integer, redisOption, redisUrlOf, workspaceOption } from '../options.ts'
 import { printJson } from '../terminal.ts'
 
 type Options = {
@@ -13,6 +13,7 @@ type Options = {
   readonly workspace: string
   readonly demo: boolean
   readonly threads: 'shared' | 'apart'
+  readonly redis?: string | true
   readonly json?: true
 }
 
@@ -43,6 +44,7 @@ export function addStart(program: Command): void {
         .choices(['shared', 'apart'])
         .default('shared'),
     )
+    .addOption(redisOption('keeps every profile there too, for others to read'))
     .option('--no-demo', 'without the made-up shop: for real trackers and real destinations')
     .option('--json', 'a JSON line each second instead of the view')
     .addHelpText(
@@ -53,7 +55,7 @@ export function addStart(program: Command): void {
     .action(start)
 }
 
-async function start({ port, data, workspace, demo, threads, json }: Options): Promise<void> {
+async function start({ port, data, workspace, demo, threads, redis, json }: Options): Promise<void> {
   let stop = (): void => {}
   let fail = (_error: unknown): void => {}
   const stopRequested = new Promise<void>((resolve, reject) => {
@@ -73,6 +75,7 @@ async function start({ port, data, workspace, demo, threads, json }: Options): P
     port,
     demo,
     threads,
+    redisUrl: redis === undefined ? null : redisUrlOf(redis, process.env),
     onFatal: (error) => fail(error),
   })
 

@@ -1,5 +1,6 @@
 /** Millrace as a service in one process: collector, tasks and connectors over one data folder, in the wall clock's time. */
-import { topicOf } from '../../runtime/topology.ts'
+import { type TopicDeclaration, topicOf } from '../../runtime/topology.ts'
+import { ProfileWriter } from '../../serving/redis/profile-writer.ts'
 import { type Collector, createCollector } from '../../sources/collector/collector.ts'
 import { Deliveries } from '../deliveries.ts'
 import { type DemoShop, startDemoShop } from '../demo-shop.ts'
@@ -17,20 +18,24 @@ export type ServiceOptions = {
   /** Customers that are made up send events, and webhooks go to a receiver of ours. */
   readonly demo: boolean
   readonly threads: 'shared' | 'apart'
+  /** The Redis that profiles are written to; null for none. */
+  readonly redisUrl: string | null
   /** Told of what stops it for good. */
   readonly onFatal: (error: unknown) => void
 }
 
 const maintainEveryMs = 60_000
 const latencyTurnMs = 30_000
-/** For the tasks to finish what is in their inboxes, and then for the destinations to take what is left. */
+/** For the tasks to finish what is in their inboxes, and then for Redis and the destinations to take what is left. */
 const tasksGraceMs = 10_000
 const deliveriesGraceMs = 3_000
+const redisGraceMs = 2_000
 
 export class Service {
   readonly #engine: Engine
   readonly #collector: Collector
   readonly #deliveries: Deliveries
+  readonly #profiles: ProfileWriter | null
   readonly #audiences: Audiences
   readonly #latency: Latency
   readonly #shop: DemoShop | undefined
@@ -44,11 +49,13 @@ export class Service {
     this.#engine = parts.engine
     this.#collector = parts.collector
     this.#deliveries = parts.deliveries
+    this.#profiles = parts.profiles
     this.#audiences = parts.audiences
     this.#latency = parts.latency
     this.#url = parts.url
     const { runner, log } = this.#engine
     this.#deliveries.run()
+    void this.#profiles?.follow(partitionsOf(topicOf(this.#engine.topology, 'profiles')))
     runner.run(options.onFatal)
     runner.tick()
     this.#shop = options.demo ? startDemoShop(parts.url, Date.now()) : undefined
@@ -60,9 +67,10 @@ export class Service {
 
   /** Everything runs once this resolves. PORT_TAKEN, and what `openEngine` throws; then nothing is left open. */
   static async start(options: ServiceOptions): Promise<Service> {
-    const { dataFolder, workspaceFolder, port, demo, threads } = options
+    const { dataFolder, workspaceFolder, port, demo, threads, redisUrl } = options
     const latency = new Latency()
     let audiences: Audiences | undefined
+    let profiles: ProfileWriter | null = null
     const engine = await openEngine({
       dataFolder,
       workspaceFolder,
@@ -78,6 +86,7 @@ export class Service {
     })
     try {
       const { log, codec, topology, workspace } = engine
+      if (redisUrl !== null) profiles = new ProfileWriter({ log, codec, tenant: workspace.tenant, redisUrl })
       audiences = new Audiences(codec)
       await audiences.load(log, topicOf(topology, membershipsTopic).partitions)
       const { partitions } = topicOf(topology, 'events.raw')
@@ -89,8 +98,9 @@ export class Service {
         throw error
       })
       const url = `http://127.0.0.1:${listening}`
-      return new Service({ engine, collector, deliveries, audiences, latency, url }, options)
+      return new Service({ engine, collector, deliveries, profiles, audiences, latency, url }, options)
     } catch (error) {
+      await profiles?.close()
       await engine.close()
       throw error
     }
@@ -109,6 +119,7 @@ export class Service {
       segments: workspace.segments.map(({ id }) => ({ id, members: this.#audiences.members(id) })),
       transitions: this.#audiences.latest,
       destinations: this.#deliveries.states,
+      redis: this.#profiles?.status ?? null,
       shop: this.#shop ? { sent: this.#shop.sent, lost: this.#shop.lost } : null,
       stopping: this.#stopping,
     }
@@ -121,9 +132,11 @@ export class Service {
     await this.#shop?.stop()
     await this.#collector.close()
     await this.#engine.runner.stop(tasksGraceMs)
-    // What a destination does not take now waits in the log.
+    // What Redis or a destination does not take now waits in the log.
     await this.#deliveries.drain(AbortSignal.timeout(deliveriesGraceMs)).catch(() => {})
     await this.#deliveries.close()
+    await this.#profiles?.caughtUp(AbortSignal.timeout(redisGraceMs))
+    await this.#profiles?.close()
     await this.#engine.close()
   }
 }
@@ -132,7 +145,11 @@ type Parts = {
   readonly engine: Engine
   readonly collector: Collector
   readonly deliveries: Deliveries
+  readonly profiles: ProfileWriter | null
   readonly audiences: Audiences
   readonly latency: Latency
   readonly url: string
 }
+
+const partitionsOf = ({ partitions }: TopicDeclaration): readonly number[] =>
+  Array.from({ length: partitions }, (_, i) => i)

@@ -1,5 +1,6 @@
 /** What a running Millrace has to say of itself at a moment. */
 import type { MembershipTransition } from '../../schemas/avro/types.ts'
+import type { ProfileWriterStatus } from '../../serving/redis/profile-writer.ts'
 import type { DeliveryState } from '../deliveries.ts'
 import type { Quantiles } from '../latency.ts'
 import type { Totals } from '../totals.ts'
@@ -17,6 +18,8 @@ export type Status = {
   /** Newest first. */
   readonly transitions: readonly MembershipTransition[]
   readonly destinations: readonly DeliveryState[]
+  /** How far Redis is; null when nothing is written there. */
+  readonly redis: ProfileWriterStatus | null
   /** Events that the made-up shop got through, and did not; null without one. */
   readonly shop: { readonly sent: number; readonly lost: number } | null
   readonly stopping: boolean

@@ -38,6 +38,7 @@ const status: Status = {
     activated: 50,
   },
   eventsPerSecond: 41.4,
+  redis: null,
   latencyMs: { p50: 4.2, p95: 21.6, p99: 1234 },
   segments: [
     { id: 'cart_abandoners', members: 12 },
@@ -122,4 +123,15 @@ test('the line for where nothing can be redrawn', () => {
   expect(summaryLine(status)).toBe(
     '01:02:03 · 12,345 events (41.4/s) · 12,300 valid · 40 bad · 678 profiles · 9 merges · 60 memberships · 1,500 delivered · p50 4.2 ms p99 1.2 s',
   )
+})
+
+test('Redis has its line below the destinations, and its place in the one line', () => {
+  const lineOf = (redis: Status['redis']): string =>
+    renderStatus({ ...status, redis }, { columns: 80, rows: 24 }, plain).find((line) =>
+      line.startsWith(' profiles   '),
+    )!
+  expect(lineOf({ state: 'writing', reason: null, behind: 0 })).toContain('redis   up to date')
+  const away = { state: 'waiting', reason: 'Redis at localhost:6379: connect ECONNREFUSED', behind: 1200 } as const
+  expect(lineOf(away)).toContain('waiting, 1,200 records behind: Redis at ')
+  expect(summaryLine({ ...status, redis: away })).toContain(' · redis waiting, 1,200 records behind: Redis at')
 })

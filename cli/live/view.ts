@@ -4,6 +4,7 @@
  */
 import type pc from 'picocolors'
 import type { MembershipTransition } from '../../schemas/avro/types.ts'
+import type { ProfileWriterStatus } from '../../serving/redis/profile-writer.ts'
 import type { DeliveryState } from '../deliveries.ts'
 import { duration, grouped } from '../terminal.ts'
 import type { Status } from './status.ts'
@@ -31,7 +32,15 @@ export function renderStatus(status: Status, { columns, rows }: Size, colors: Co
 }
 
 /** One line for where nothing can be redrawn. */
-export function summaryLine({ totals, eventsPerSecond, latencyMs, segments, destinations, upMs }: Status): string {
+export function summaryLine({
+  totals,
+  eventsPerSecond,
+  latencyMs,
+  segments,
+  destinations,
+  redis,
+  upMs,
+}: Status): string {
   const members = segments.reduce((sum, segment) => sum + segment.members, 0)
   const delivered = destinations.reduce((sum, destination) => sum + destination.delivered, 0)
   return [
@@ -43,6 +52,7 @@ export function summaryLine({ totals, eventsPerSecond, latencyMs, segments, dest
     `${grouped(totals.merges)} merges`,
     `${grouped(members)} memberships`,
     `${grouped(delivered)} delivered`,
+    ...(redis ? [`redis ${redisSaid(redis)}`] : []),
     latencyMs ? `p50 ${duration(latencyMs.p50)} p99 ${duration(latencyMs.p99)}` : 'p50 - p99 -',
   ].join(' · ')
 }
@@ -160,7 +170,7 @@ function transitionLines(
   })
 }
 
-function footLines({ destinations, shop, dataFolder, stopping }: Status, width: number, colors: Colors): Line[] {
+function footLines({ destinations, redis, shop, dataFolder, stopping }: Status, width: number, colors: Colors): Line[] {
   const { dim } = colors
   const end = stopping
     ? 'Finishing what is under way; Ctrl-C again ends at once.'
@@ -168,6 +178,7 @@ function footLines({ destinations, shop, dataFolder, stopping }: Status, width: 
   return [
     [],
     ...destinations.slice(0, 6).map((destination): Line => destinationLine(destination, width, colors)),
+    ...(redis ? [redisLine(redis, width, colors)] : []),
     [],
     [{ text: cut(end, width), paint: dim }],
   ]
@@ -190,6 +201,20 @@ function destinationLine(destination: DeliveryState, width: number, { dim, yello
       ? `${grouped(delivered)} delivered${simulated ? ' to a receiver of this demo' : ''}${dead > 0 ? `, ${grouped(dead)} refused` : ''}`
       : `${state}: ${reason ?? 'no reason given'}`
   return [{ text: name }, { text: kind, paint: dim }, { text: cut(said, width - 31), paint }]
+}
+
+function redisLine(redis: ProfileWriterStatus, width: number, { dim, yellow, red }: Colors): Line {
+  const paint = redis.state === 'writing' ? dim : redis.state === 'stopped' ? red : yellow
+  return [
+    { text: 'profiles'.padEnd(23) },
+    { text: 'redis'.padEnd(8), paint: dim },
+    { text: cut(redisSaid(redis), width - 31), paint },
+  ]
+}
+
+function redisSaid({ state, behind, reason }: ProfileWriterStatus): string {
+  const records = behind === null ? 'not there yet' : behind === 0 ? 'up to date' : `${grouped(behind)} records behind`
+  return state === 'writing' ? records : `${state}, ${records}: ${reason}`
 }
 
 // --- text ---

@@ -90,9 +90,10 @@ export class ProfileWriter {
     }
   }
 
-  /** What is not written by now waits in the log. */
+  /** What is not written by now waits in the log. The status stays as it was. */
   async close(): Promise<void> {
-    await this.follow([])
+    for (const { stop } of this.#lines.values()) stop.abort()
+    await Promise.all([...this.#lines.values()].map(({ ended }) => ended))
     this.#redis.close()
   }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { DemoResult } from '../../cli/demo.ts'
 import type { DumpedRecord } from '../../cli/dump.ts'
-import type { ProfileAnswer } from '../../cli/profile-query.ts'
+import type { ProfileAnswer } from '../../serving/profile-answer.ts'
 import { millrace, millraceJson, temporaryFolder } from './millrace.ts'
 
 const options = ['demo', '--events', '3000', '--visitors', '600', '--seed', '7']

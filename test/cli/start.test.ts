@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { buildPageView, buildSelfDescribingEvent, newTracker } from '@snowplow/node-tracker'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { IngestResult } from '../../cli/ingest.ts'
-import type { ProfileAnswer } from '../../cli/profile-query.ts'
+import type { ProfileAnswer } from '../../serving/profile-answer.ts'
 import { millrace, millraceJson, Running, temporaryFolder } from './millrace.ts'
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
