@@ -1,6 +1,8 @@
-/** `npm run bench -- [topology|log|validate] [--json]`: what Millrace does on this machine. bench/README.md says what is measured. */
+/** `npm run bench -- [topology|log|redis] [--json]`: what Millrace does on this machine. bench/README.md says what is measured. */
 import { Command } from 'commander'
+import { redisUrlOf } from '../cli/options.ts'
 import { benchLog } from './log.ts'
+import { benchRedis } from './redis.ts'
 import { benchTopology, printTopology } from './topology.ts'
 
 const program = new Command('bench').description(
@@ -31,5 +33,13 @@ program
   .command('log')
   .description('the embedded log: appends and fetches')
   .action(async () => console.log(JSON.stringify(await benchLog())))
+
+program
+  .command('redis')
+  .description('profiles from the log to Redis')
+  .option('--redis [url]', 'a Redis to write to; without a URL that of the environment, REDIS_URL', true)
+  .action(async ({ redis }: { redis: string | true }) =>
+    console.log(JSON.stringify(await benchRedis(redisUrlOf(redis, process.env)))),
+  )
 
 await program.parseAsync()

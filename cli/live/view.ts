@@ -203,12 +203,11 @@ function destinationLine(destination: DeliveryState, width: number, { dim, yello
   return [{ text: name }, { text: kind, paint: dim }, { text: cut(said, width - 31), paint }]
 }
 
-function redisLine(redis: ProfileWriterStatus, width: number, { dim, yellow, red }: Colors): Line {
-  const paint = redis.state === 'writing' ? dim : redis.state === 'stopped' ? red : yellow
+function redisLine(redis: ProfileWriterStatus, width: number, { dim, yellow }: Colors): Line {
   return [
     { text: 'profiles'.padEnd(23) },
     { text: 'redis'.padEnd(8), paint: dim },
-    { text: cut(redisSaid(redis), width - 31), paint },
+    { text: cut(redisSaid(redis), width - 31), paint: redis.state === 'writing' ? dim : yellow },
   ]
 }
 

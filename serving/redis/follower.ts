@@ -33,8 +33,6 @@ export type CacheObserver = {
   takenUp?(place: Place, offset: number): void
   /** Redis or the log did not do; the next attempt comes after `waitMs`. */
   retrying?(place: Place, error: Error, waitMs: number): void
-  /** This partition is followed no longer: a person must look. */
-  stopped?(place: Place, error: Error): void
 }
 
 /** One pipeline: bounded in commands, and in bytes of Avro, which JSON makes about three times as many. */

@@ -5,7 +5,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { backoffMs } from '../../runtime/backoff.ts'
 import type { Codec } from '../../runtime/codec.ts'
-import { MillraceError } from '../../runtime/errors.ts'
 import type { Log } from '../../runtime/log.ts'
 import { RedisConnection } from './connection.ts'
 import { entryTopics } from './entry.ts'
@@ -21,8 +20,8 @@ export type ProfileWriterParts = {
 }
 
 export type ProfileWriterStatus = {
-  /** writing: it keeps up or catches up. waiting: Redis is away. stopped: a person must look. */
-  readonly state: 'writing' | 'waiting' | 'stopped'
+  /** writing: it keeps up or catches up. waiting: it cannot, and tries again until it can. */
+  readonly state: 'writing' | 'waiting'
   /** Why it does not write. */
   readonly reason: string | null
   /** Records of the log that are not in Redis; null while that is not known. */
@@ -34,9 +33,6 @@ type Line = {
   readonly stop: AbortController
   readonly ended: Promise<unknown>
 }
-
-/** final: it is not tried again. */
-type Failure = { readonly error: Error; readonly final: boolean }
 
 const retry = { baseMs: 100, capMs: 5_000 }
 const pollMs = 20
@@ -51,7 +47,7 @@ export class ProfileWriter {
   /** By partition. */
   readonly #lines = new Map<number, Line>()
   /** Of those whose last attempt failed. */
-  readonly #failures = new Map<Follower, Failure>()
+  readonly #failures = new Map<Follower, Error>()
 
   /** CONFIG_INVALID when the address is none. Redis need not be there. */
   constructor({ log, codec, tenant, redisUrl, observer = {} }: ProfileWriterParts) {
@@ -72,21 +68,19 @@ export class ProfileWriter {
   }
 
   get status(): ProfileWriterStatus {
-    const failures = [...this.#failures.values()]
-    const failure = failures.find(({ final }) => final) ?? failures[0]
+    const [failure] = this.#failures.values()
     let behind: number | null = 0
     for (const follower of this.#followers)
       behind = behind === null || follower.behind === null ? null : behind + follower.behind
-    const state = failure ? (failure.final ? 'stopped' : 'waiting') : 'writing'
-    return { state, reason: failure?.error.message ?? null, behind }
+    return { state: failure ? 'waiting' : 'writing', reason: failure?.message ?? null, behind }
   }
 
-  /** Resolves when all that is in the log by now is in Redis, or the signal aborts. What has stopped is not waited for. */
+  /** Resolves when all that is in the log by now is in Redis, or the signal aborts. */
   async caughtUp(signal: AbortSignal): Promise<void> {
     for (const follower of this.#followers) {
       const { topic, partition } = follower.place
       const { stable } = await this.#log.ends(topic, partition)
-      while (!signal.aborted && !this.#failures.get(follower)?.final && !follower.reached(stable)) await delay(pollMs)
+      while (!signal.aborted && !follower.reached(stable)) await delay(pollMs)
     }
   }
 
@@ -122,6 +116,7 @@ export class ProfileWriter {
     for (const follower of line?.followers ?? []) this.#failures.delete(follower)
   }
 
+  /** Nothing ends it: what a person mends, be it in Redis or in the log, is seen with the next attempt. */
   async #run(follower: Follower, signal: AbortSignal): Promise<void> {
     for (let attempt = 0; !signal.aborted; ) {
       try {
@@ -130,13 +125,8 @@ export class ProfileWriter {
         attempt = 0
       } catch (error) {
         const failure = error instanceof Error ? error : new Error(String(error))
-        const final = !(failure instanceof MillraceError && failure.retryable)
-        this.#failures.set(follower, { error: failure, final })
-        if (final) {
-          this.#observer.stopped?.(follower.place, failure)
-          return
-        }
         const waitMs = backoffMs(attempt++, retry, retry.baseMs / 2, Math.random)
+        this.#failures.set(follower, failure)
         this.#observer.retrying?.(follower.place, failure, waitMs)
         await delay(waitMs, undefined, { signal }).catch(() => {})
       }
