@@ -135,6 +135,26 @@ describe.skipIf(!hasRedisServer())('profile writer', () => {
     await expectEqual()
   }, 60_000)
 
+  test('a Redis that is full refuses some of a batch: all of it is written once there is room', async () => {
+    const writer = await newWriter()
+    await live(0, 300)
+    await caughtUp(writer)
+    await withRedis(redis.url, (client) => client.config('SET', 'maxmemory', '1mb'))
+    await live(300, 600)
+    await until(() => writer.status.reason?.includes('OOM') ?? false)
+    await withRedis(redis.url, (client) => client.config('SET', 'maxmemory', '0'))
+    await caughtUp(writer)
+    await expectEqual()
+  })
+
+  test('profiles nearly as large as a record may be, and their thousand identifiers', async () => {
+    const identifiers = (from: number) => Array.from({ length: 1_500 }, (_, n) => `${from + n}`.padStart(40, 'x'))
+    for (let n = 0; n < 40; n++) await log.profile(tenant, `large-${n % 20}`, n, identifiers(n * 700))
+    const writer = await newWriter()
+    await caughtUp(writer)
+    await expectEqual()
+  }, 60_000)
+
   test('two writers at once, one of which comes later, leave what one alone would', async () => {
     const first = await newWriter()
     const writing = live(0, 4000)
