@@ -35,7 +35,7 @@ describe.skipIf(!url)('profile cache', () => {
   type Write = typeof write extends fc.Arbitrary<infer T> ? T : never
 
   async function historyOf(tenant: string, writes: readonly Write[]): Promise<{ log: ProfileLog; entries: Entry[] }> {
-    const log = await ProfileLog.create(tenant)
+    const log = await ProfileLog.inMemory(tenant)
     for (const [n, { profileId, kind, identifiers }] of writes.entries()) {
       if (kind === 'profile') await log.profile(tenant, profileId, n, identifiers)
       else if (kind === 'erase') await log.erase(tenant, profileId)
@@ -127,7 +127,7 @@ describe.skipIf(!url)('profile cache', () => {
 
   test('aliases are followed to their end, and say where they led through', async () => {
     const tenant = newTenant()
-    const log = await ProfileLog.create(tenant)
+    const log = await ProfileLog.inMemory(tenant)
     await log.profile(tenant, 'c', 3, ['x'])
     await log.alias(tenant, 'a', 'b')
     await log.alias(tenant, 'b', 'c')

@@ -1,14 +1,29 @@
 /** Keeping a real Redis up with a log, through whatever happens to Redis. */
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { KafkaLog } from '../../runtime/kafka/log.ts'
+import type { Log } from '../../runtime/log.ts'
+import { kafkaForTests } from '../../test/parts.ts'
 import { RedisConnection } from './connection.ts'
 import type { CacheObserver } from './follower.ts'
 import { positionsKey } from './keys.ts'
 import { ProfileCache } from './profile-cache.ts'
 import { ProfileWriter } from './profile-writer.ts'
-import { actualContent, codec, differences, hasRedisServer, OwnRedis, ProfileLog, until, withRedis } from './testing.ts'
+import {
+  actualContent,
+  codec,
+  differences,
+  hasRedisServer,
+  OwnRedis,
+  ProfileLog,
+  partition,
+  profileOf,
+  until,
+  withRedis,
+} from './testing.ts'
 
-const partitions = [0]
+const partitions = [partition]
+const brokers = await kafkaForTests()
 
 describe.skipIf(!hasRedisServer())('profile writer', () => {
   const tenant = 'shop'
@@ -17,7 +32,7 @@ describe.skipIf(!hasRedisServer())('profile writer', () => {
   let writers: ProfileWriter[]
   beforeEach(async () => {
     redis = await OwnRedis.start()
-    log = await ProfileLog.create(tenant)
+    log = await ProfileLog.inMemory(tenant)
     writers = []
   })
   afterEach(async () => {
@@ -25,7 +40,7 @@ describe.skipIf(!hasRedisServer())('profile writer', () => {
     await redis.close()
   })
 
-  async function newWriter(of = log, observer: CacheObserver = {}): Promise<ProfileWriter> {
+  async function newWriter(of: ProfileLog<Log> = log, observer: CacheObserver = {}): Promise<ProfileWriter> {
     const writer = new ProfileWriter({ log: of.log, codec, tenant, redisUrl: redis.url, observer })
     writers.push(writer)
     await writer.follow(partitions)
@@ -41,13 +56,13 @@ describe.skipIf(!hasRedisServer())('profile writer', () => {
   const untilEqual = (): Promise<void> => until(async () => (await differences(redis.url, log, tenant)).length === 0)
 
   /** Profiles that come, change their identifiers, merge and go. */
-  async function live(from: number, to: number): Promise<void> {
+  async function live(from: number, to: number, into: ProfileLog<Log> = log): Promise<void> {
     for (let n = from; n < to; n++) {
       const id = `p${n % 97}`
-      await log.profile(tenant, id, n, [`h${n % 31}`, `own-${n % 97}`])
-      await log.memberships(tenant, id, n % 3 === 0 ? [] : ['shoes'])
-      if (n % 7 === 0) await log.erase(tenant, `p${(n + 5) % 97}`)
-      if (n % 11 === 0) await log.alias(tenant, `lost-${n}`, id)
+      await into.profile(tenant, id, n, [`h${n % 31}`, `own-${n % 97}`])
+      await into.memberships(tenant, id, n % 3 === 0 ? [] : ['shoes'])
+      if (n % 7 === 0) await into.erase(tenant, `p${(n + 5) % 97}`)
+      if (n % 11 === 0) await into.alias(tenant, `lost-${n}`, id)
     }
   }
 
@@ -215,7 +230,7 @@ describe.skipIf(!hasRedisServer())('profile writer', () => {
     await live(0, 50)
     await caughtUp(await newWriter())
     const content = await actualContent(redis.url, tenant)
-    const other = await ProfileLog.create(`${tenant}-${randomUUID()}`)
+    const other = await ProfileLog.inMemory(`${tenant}-${randomUUID()}`)
     await other.profile(tenant, 'stranger', 1, [])
     const writer = await newWriter(other)
     await until(() => writer.status.reason?.includes('from another log') ?? false)
@@ -225,6 +240,36 @@ describe.skipIf(!hasRedisServer())('profile writer', () => {
     await caughtUp(writer)
     expect(Object.keys(await actualContent(redis.url, tenant))).toEqual(['profile:stranger'])
   })
+
+  test.skipIf(!brokers)(
+    'from a Kafka cluster, over the markers of transactions, and after an outage',
+    async () => {
+      const kafka = await KafkaLog.open({ brokers: brokers!, prefix: `redis-test-${randomUUID()}.` })
+      try {
+        const shop = await ProfileLog.on(kafka, tenant)
+        const untilThere = async (writer: ProfileWriter): Promise<void> => {
+          await caughtUp(writer)
+          expect(await differences(redis.url, shop, tenant)).toEqual([])
+        }
+        const writer = await newWriter(shop)
+        await live(0, 100, shop)
+        await untilThere(writer)
+        await redis.kill()
+        const task = await kafka.writer('profile/0')
+        const value = codec.encode('Profile', profileOf(tenant, 'committed', 1, ['x']))
+        const key = `${tenant}/committed`
+        const record = { topic: 'profiles', partition, kind: 'profile', key, value, timestampMs: 1 }
+        await task.commit({ outputs: [record] })
+        await task.close()
+        await redis.start({ empty: false })
+        await untilThere(writer)
+        await writer.close()
+      } finally {
+        await kafka.close()
+      }
+    },
+    60_000,
+  )
 
   test('how far behind an answer may be is told to those who read', async () => {
     const writer = await newWriter()

@@ -9,7 +9,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { Redis } from 'ioredis'
 import { Codec, fixedSchemaIds } from '../../runtime/codec.ts'
+import type { Log } from '../../runtime/log.ts'
 import { MemoryLog } from '../../runtime/memory/log.ts'
+import type { StoredRecord } from '../../runtime/record.ts'
 import { emptyRow, encodeRow, Section, withSection } from '../../runtime/row.ts'
 import { definitionsTopic } from '../../runtime/topology.ts'
 import type { Profile } from '../../schemas/avro/types.ts'
@@ -59,7 +61,10 @@ export class OwnRedis {
     this.#process?.kill(signal)
   }
 
+  /** Once more does no harm. */
   async kill(): Promise<void> {
+    const { exitCode, signalCode } = this.#process!
+    if (exitCode !== null || signalCode !== null) return
     const ended = once(this.#process!, 'exit')
     this.#process!.kill('SIGKILL')
     await ended
@@ -91,11 +96,19 @@ export async function withRedis<Answer>(url: string, use: (redis: Redis) => Prom
 }
 
 /** A log of one partition a topic, written as the topology writes it. */
-export class ProfileLog {
-  readonly log = new MemoryLog()
+export class ProfileLog<Underlying extends Log = MemoryLog> {
+  readonly log: Underlying
 
-  static async create(tenant: string): Promise<ProfileLog> {
-    const created = new ProfileLog()
+  private constructor(log: Underlying) {
+    this.log = log
+  }
+
+  static inMemory(tenant: string): Promise<ProfileLog> {
+    return ProfileLog.on(new MemoryLog(), tenant)
+  }
+
+  static async on<Underlying extends Log>(log: Underlying, tenant: string): Promise<ProfileLog<Underlying>> {
+    const created = new ProfileLog(log)
     const topics = [...entryTopics.map(({ topic }) => topic), definitionsTopic]
     await created.log.createTopics(
       topics.map((name) => ({ name, partitions: 1, cleanup: 'compact' as const, retentionMs: null })),
@@ -173,10 +186,17 @@ export function profileOf(tenant: string, profileId: string, events: number, ide
 export type Content = Readonly<Record<string, string | readonly string[]>>
 
 /** The last record of each key. */
-async function expectedContent(log: MemoryLog, tenant: string): Promise<Content> {
+async function expectedContent(log: Log, tenant: string): Promise<Content> {
   const content: Record<string, string | string[]> = {}
   for (const source of entryTopics) {
-    for (const entry of entriesOf(source, tenant, log.records(source.topic, partition), codec)) {
+    const { start, stable } = await log.ends(source.topic, partition)
+    const records: StoredRecord[] = []
+    for (let offset = start; offset < stable; ) {
+      const fetched = await log.fetch(source.topic, partition, offset, { maxRecords: 10_000, maxBytes: 64 << 20 })
+      records.push(...fetched.records)
+      offset = fetched.nextOffset
+    }
+    for (const entry of entriesOf(source, tenant, records, codec)) {
       if (entry.value !== null) content[`${entry.kind}:${entry.profileId}`] = entry.value
       for (const identifier of entry.identifiers) {
         const key = `identifier:${identifier}`
@@ -205,7 +225,7 @@ export function actualContent(url: string, tenant: string): Promise<Content> {
 }
 
 /** The keys at which Redis holds something else than the log tells. */
-export async function differences(url: string, { log }: ProfileLog, tenant: string): Promise<readonly string[]> {
+export async function differences(url: string, { log }: ProfileLog<Log>, tenant: string): Promise<readonly string[]> {
   const actual = await actualContent(url, tenant)
   const expected = await expectedContent(log, tenant)
   const keys = new Set([...Object.keys(actual), ...Object.keys(expected)])
