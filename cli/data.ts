@@ -2,14 +2,14 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Codec } from '../runtime/codec.ts'
-import type { EmbeddedLog } from '../runtime/embedded/log.ts'
 import { MillraceError } from '../runtime/errors.ts'
+import type { Log } from '../runtime/log.ts'
 import { openLog } from './engine.ts'
 
 /** Opens the log for the time of `use`. NOT_FOUND when the folder holds none; DATA_LOCKED when something runs on it. */
 export async function withLog<Result>(
   dataFolder: string,
-  use: (log: EmbeddedLog, codec: Codec) => Promise<Result>,
+  use: (log: Log, codec: Codec) => Promise<Result>,
 ): Promise<Result> {
   if (!existsSync(join(dataFolder, 'log')))
     throw new MillraceError('NOT_FOUND', `there is no data in ${dataFolder} yet; \`millrace start\` makes some`)
@@ -22,7 +22,7 @@ export async function withLog<Result>(
 }
 
 /** The number of a topic's partitions. TOPIC_UNKNOWN, with the topics there are. */
-export async function partitionsOf(log: EmbeddedLog, topic: string): Promise<number> {
+export async function partitionsOf(log: Log, topic: string): Promise<number> {
   const topics = await log.topics()
   const found = topics.find(({ name }) => name === topic)
   if (found) return found.partitions

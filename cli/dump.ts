@@ -1,6 +1,6 @@
 /** Records of a topic as people and machines read them. */
 import type { Codec } from '../runtime/codec.ts'
-import type { EmbeddedLog } from '../runtime/embedded/log.ts'
+import type { Log } from '../runtime/log.ts'
 import type { StoredRecord } from '../runtime/record.ts'
 import { partitionsOf } from './data.ts'
 import { batchesOf } from './topics.ts'
@@ -27,7 +27,7 @@ export type DumpedRecord = {
 
 /** The records of a topic, partition after partition. TOPIC_UNKNOWN when there is none of the name. */
 export async function* dump(
-  log: EmbeddedLog,
+  log: Log,
   codec: Codec,
   topic: string,
   { from, max = Number.POSITIVE_INFINITY, partition: only }: DumpOptions,

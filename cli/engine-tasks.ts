@@ -67,10 +67,10 @@ class StageThread {
 
   #take(message: StageThreadMessage, observer: TaskObserver): void {
     if (message.kind === 'committed') {
-      const { task, records, outputs, changelog, inputOffset, counters } = message
+      const { task, records, outputs, changelog, changelogBytes, inputOffset, counters } = message
       this.#tasks.set(task, { name: task, inputOffset, counters })
       const revived = outputs.map((output) => ({ ...output, value: output.value && Buffer.from(output.value) }))
-      if (records > 0) observer.committed?.(task, { records, outputs: revived, changelog })
+      if (records > 0) observer.committed?.(task, { records, outputs: revived, changelog, changelogBytes })
     } else if (message.kind === 'failed') this.#failed(errorOf(message))
     else this.#stopped()
   }

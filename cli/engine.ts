@@ -132,7 +132,8 @@ export async function openLog(
   }
 }
 
-async function makeFolder(folder: string): Promise<void> {
+/** DATA_UNWRITABLE when it cannot be made. */
+export async function makeFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true })
   } catch (cause) {

@@ -89,7 +89,7 @@ export async function feed(parts: FeedParts, feed: Feed): Promise<{ items: numbe
     chunk.tick()
     if (chunk.items > 0) await commit(chunk, { items, ended: false })
     chunk = new Chunk(parts, feed.endMs(chunk.lastMs))
-    chunk.tick()
+    chunk.tick('source')
   }
   await commit(chunk, { items, ended: true })
   await writer.close()
@@ -135,7 +135,7 @@ class Chunk {
   add({ logTimeMs, key, raw }: FeedItem): void {
     invariant(logTimeMs >= this.lastMs, 'the log time of a history never goes back')
     this.lastMs = logTimeMs
-    if (this.#tickedMs === Number.NEGATIVE_INFINITY) this.#tickedMs = logTimeMs
+    if (this.#tickedMs === Number.NEGATIVE_INFINITY) this.tick()
     if (this.#sinceTick >= itemsPerTick && logTimeMs - this.#tickedMs >= tickMs) this.tick()
     const value = this.#codec.encode('RawEvent', raw)
     const partition = partitionOf(key, this.#partitions)
@@ -144,10 +144,10 @@ class Chunk {
     this.#sinceTick++
   }
 
-  /** Log time has come this far, in every partition. */
-  tick(): void {
+  /** Log time has come this far, in every partition; until the feed's last tick it is the history's. */
+  tick(writer: 'history' | 'source' = 'history'): void {
     const clockMs = this.lastMs
-    const value = this.#codec.encode('Tick', { writer: 'source', clockMs })
+    const value = this.#codec.encode('Tick', { writer, clockMs })
     for (let partition = 0; partition < this.#partitions; partition++) {
       this.records.push({
         topic: rawTopic,

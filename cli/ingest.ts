@@ -6,8 +6,9 @@ import { type AddressedRecord, controlKinds } from '../runtime/record.ts'
 import { topicOf } from '../runtime/topology.ts'
 import type { RawFormat } from '../schemas/avro/types.ts'
 import { eventsOf, type FileEvent, openInput } from '../sources/files/events.ts'
-import { type Engine, openEngine } from './engine.ts'
-import { type FeedItem, feed } from './feed.ts'
+import type { Workspace } from '../workspace/workspace.ts'
+import { openEngine } from './engine.ts'
+import { type FeedItem, type FeedParts, feed } from './feed.ts'
 import { type Totals, totalsOf } from './totals.ts'
 import { longestWindowMs } from './windows.ts'
 
@@ -27,6 +28,9 @@ export type IngestOptions = {
 
 /** What this run added; `resumedAt` events of a history that was interrupted were in already. */
 export type IngestResult = Totals & { readonly resumedAt: number; readonly seconds: number }
+
+/** What events are written to, and under what definitions; `drain` lets the tasks keep up, where they are here. */
+export type IngestTarget = FeedParts & { readonly workspace: Workspace }
 
 const dayMs = 24 * 3600 * 1000
 const quietDays = 8
@@ -66,13 +70,13 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
 }
 
 /** In declared time, to the end: what is due by today has fired. Answers how many events were in before. */
-async function feedHistory(
-  engine: Engine,
+export async function feedHistory(
+  target: IngestTarget,
   events: AsyncIterable<FileEvent>,
   id: string,
   onProgress: IngestOptions['onProgress'],
 ): Promise<number> {
-  const windowMs = longestWindowMs(engine.workspace)
+  const windowMs = longestWindowMs(target.workspace)
   let position = 0
   async function* items(): AsyncGenerator<FeedItem> {
     for await (const event of events) {
@@ -80,7 +84,7 @@ async function feedHistory(
       yield { raw: event.raw, key: event.key, logTimeMs: event.declaredTimeMs }
     }
   }
-  const { resumedAt } = await feed(engine, {
+  const { resumedAt } = await feed(target, {
     id,
     items: items(),
     // Log time never runs ahead of the clock on the wall: live events may follow.
@@ -92,15 +96,15 @@ async function feedHistory(
 }
 
 /** A file that has changed is another history. Standard input cannot be read again, and so not be resumed. */
-async function historyId(path: string, format: RawFormat): Promise<string> {
+export async function historyId(path: string, format: RawFormat): Promise<string> {
   if (path === '-') return `stdin at ${Date.now()}`
   const { size, mtimeMs } = await stat(path)
   return `file ${resolve(path)} ${format} ${size} ${Math.round(mtimeMs)}`
 }
 
 /** As they come, in the log's own time. */
-async function appendNow(
-  { log, codec, runner, topology }: Engine,
+export async function appendNow(
+  { log, codec, runner, topology }: IngestTarget,
   events: AsyncIterable<FileEvent>,
   onProgress: IngestOptions['onProgress'],
 ): Promise<number> {

@@ -1,10 +1,13 @@
 /** The program `millrace`: commands, and how it ends. */
 import { Command, CommanderError } from 'commander'
+import { addApply } from './commands/apply.ts'
+import { addCollect } from './commands/collect.ts'
 import { addDead } from './commands/dead.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDump } from './commands/dump.ts'
 import { addIngest } from './commands/ingest.ts'
 import { addProfile } from './commands/profile.ts'
+import { addRun } from './commands/run.ts'
 import { addStart } from './commands/start.ts'
 import { addTopics } from './commands/topics.ts'
 import { addTopology } from './commands/topology.ts'
@@ -29,6 +32,9 @@ addDump(program)
 addDead(program)
 addProfile(program)
 addTopology(program)
+addRun(program)
+addCollect(program)
+addApply(program)
 addUp(program)
 addTopics(program)
 

@@ -1,6 +1,4 @@
 /** Options that several commands share, and how their values are read. */
-import { type Command, InvalidArgumentError, Option } from 'commander'
-import { addressesIn } from '../deploy/local/addresses.ts'
 import { InvalidArgumentError, Option } from 'commander'
 import { MillraceError } from '../runtime/errors.ts'
 import { exampleWorkspace } from './package.ts'
@@ -32,37 +30,3 @@ export const workspaceOption = (): Option =>
     exampleWorkspace,
     'the example, examples/retail',
   )
-
-export const brokersOption = (): Option =>
-  new Option('--brokers <list>', 'of the Kafka cluster: host:port, with commas between several')
-    .env('KAFKA_BROKERS')
-    .argParser(list)
-
-export const registryOption = (): Option =>
-  new Option('--registry <url>', 'of the schema registry').env('SCHEMA_REGISTRY_URL')
-
-export const prefixOption = (): Option =>
-  new Option('--prefix <text>', 'before the names of all topics and schema subjects').default('', 'none')
-
-export type ClusterAddress = {
-  readonly brokers: readonly string[]
-  /** Of the schema registry. */
-  readonly registryUrl: string
-}
-
-/** As the options or the environment say, else as `millrace up` left it running; undefined when nobody says. */
-export function clusterAddress(
-  options: { readonly brokers?: readonly string[]; readonly registry?: string },
-  command: Command,
-): ClusterAddress | undefined {
-  const local = addressesIn()
-  const brokers = options.brokers ?? (local.KAFKA_BROKERS && list(local.KAFKA_BROKERS))
-  if (!brokers) return undefined
-  const registryUrl = options.registry ?? local.SCHEMA_REGISTRY_URL
-  if (!registryUrl) command.error('error: a cluster needs a schema registry: name it with --registry')
-  return { brokers, registryUrl }
-}
-
-function list(text: string): readonly string[] {
-  return text.split(',').map((entry) => entry.trim())
-}

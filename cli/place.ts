@@ -1,11 +1,18 @@
 /** Where a command looks: into a data folder that nothing runs on, or at a cluster. */
 import type { Codec } from '../runtime/codec.ts'
+import type { KafkaOptions } from '../runtime/kafka/connection.ts'
 import type { Log } from '../runtime/log.ts'
-import type { ClusterAddress } from './options.ts'
 
-export type Place =
-  | { readonly kind: 'folder'; readonly dataFolder: string }
-  | (ClusterAddress & { readonly kind: 'cluster'; readonly prefix: string })
+export type ClusterPlace = {
+  readonly kind: 'cluster'
+  readonly kafka: KafkaOptions
+  /** Of the schema registry. */
+  readonly registryUrl: string
+  /** Before the name of every topic and subject. */
+  readonly prefix: string
+}
+
+export type Place = { readonly kind: 'folder'; readonly dataFolder: string } | ClusterPlace
 
 /** Opens log and codec for the time of `use`. What is of one kind alone is loaded for that kind alone. */
 export async function withLogAt<Result>(
@@ -16,17 +23,11 @@ export async function withLogAt<Result>(
     const { withLog } = await import('./data.ts')
     return withLog(place.dataFolder, use)
   }
-  const [{ Codec }, { KafkaLog }, { ConfluentRegistry }] = await Promise.all([
-    import('../runtime/codec.ts'),
-    import('../runtime/kafka/log.ts'),
-    import('../runtime/kafka/registry.ts'),
-  ])
-  const { brokers, registryUrl, prefix } = place
-  const codec = new Codec(await ConfluentRegistry.open({ url: registryUrl, subjectPrefix: prefix }))
-  const log = await KafkaLog.open({ brokers, prefix })
+  const { openCluster } = await import('./cluster/cluster.ts')
+  const { log, codec, close } = await openCluster(place)
   try {
     return await use(log, codec)
   } finally {
-    await log.close()
+    await close()
   }
 }

@@ -3,8 +3,8 @@
 import { clientNamespace, normalise } from '../operators/identify/identifiers.ts'
 import { identifierHash } from '../operators/ids.ts'
 import type { Codec } from '../runtime/codec.ts'
-import type { EmbeddedLog } from '../runtime/embedded/log.ts'
 import { MillraceError } from '../runtime/errors.ts'
+import type { Log } from '../runtime/log.ts'
 import { partitionOf } from '../runtime/partitioner.ts'
 import { decodeRow } from '../runtime/row.ts'
 import { changelogOf, definitionsTopic } from '../runtime/topology.ts'
@@ -34,7 +34,7 @@ const aliasesMax = 10_000
  * The profile of an id, aliases followed to their end, or the one that has an identifier `namespace:value`, normalised as
  * IDENTIFY does. NOT_FOUND when there is none; INPUT_INVALID when the namespace is unknown or the identifier is of several.
  */
-export async function findProfile(log: EmbeddedLog, codec: Codec, wanted: string): Promise<FoundProfile> {
+export async function findProfile(log: Log, codec: Codec, wanted: string): Promise<FoundProfile> {
   const tenants = await tenantsOf(log, codec)
   const colon = wanted.indexOf(':')
   for (const definitions of tenants) {
@@ -90,7 +90,7 @@ export async function findCachedProfile(
 }
 
 /** The latest definitions of each tenant; the key they need for writing is not needed here. */
-async function tenantsOf(log: EmbeddedLog, codec: Codec): Promise<readonly Definitions[]> {
+async function tenantsOf(log: Log, codec: Codec): Promise<readonly Definitions[]> {
   const records = new Map<string, Definition[]>()
   for await (const batch of batchesOf(log, definitionsTopic, 0)) {
     for (const { value } of batch) {
@@ -107,7 +107,7 @@ async function tenantsOf(log: EmbeddedLog, codec: Codec): Promise<readonly Defin
   })
 }
 
-async function byId(log: EmbeddedLog, codec: Codec, tenant: string, id: string): Promise<ProfileAnswer | undefined> {
+async function byId(log: Log, codec: Codec, tenant: string, id: string): Promise<ProfileAnswer | undefined> {
   const aliases = await lastValues(log, aliasesTopic, await partitionsOf(log, aliasesTopic))
   const mergedFrom: string[] = []
   let profileId = id.toLowerCase()
@@ -122,7 +122,7 @@ async function byId(log: EmbeddedLog, codec: Codec, tenant: string, id: string):
 }
 
 async function byIdentifier(
-  log: EmbeddedLog,
+  log: Log,
   codec: Codec,
   { identity }: Definitions,
   namespace: string,
@@ -166,7 +166,7 @@ function requireOne(identifier: string, profileIds: readonly string[]): void {
 }
 
 async function answerOf(
-  log: EmbeddedLog,
+  log: Log,
   codec: Codec,
   profile: Profile,
   mergedFrom: readonly string[],
@@ -178,7 +178,7 @@ async function answerOf(
 }
 
 /** The last value of a key; undefined when there is none or it was erased. */
-async function lastValue(log: EmbeddedLog, topic: string, key: string): Promise<Buffer | undefined> {
+async function lastValue(log: Log, topic: string, key: string): Promise<Buffer | undefined> {
   let last: Buffer | null = null
   for await (const batch of batchesOf(log, topic, partitionOf(key, await partitionsOf(log, topic)))) {
     for (const record of batch) if (record.key === key) last = record.value

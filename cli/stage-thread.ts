@@ -33,6 +33,7 @@ export type StageThreadMessage =
       readonly task: string
       readonly records: number
       readonly changelog: number
+      readonly changelogBytes: number
       readonly outputs: readonly AddressedRecord[]
       readonly inputOffset: number
       readonly counters: ReadonlyMap<string, number>
@@ -59,7 +60,7 @@ try {
   )
   const tellOf = (
     name: string,
-    batch: { records: number; changelog: number; outputs: readonly AddressedRecord[] },
+    batch: { records: number; changelog: number; changelogBytes: number; outputs: readonly AddressedRecord[] },
   ): void => {
     const task = runner.tasks.find((each) => each.name === name)
     invariant(task, 'the task that commits is one of ours')
@@ -77,7 +78,16 @@ try {
     stages: data.stages,
   })
   for (const { name, inputOffset, counters } of runner.tasks) {
-    send({ kind: 'committed', task: name, records: 0, changelog: 0, outputs: [], inputOffset, counters })
+    send({
+      kind: 'committed',
+      task: name,
+      records: 0,
+      changelog: 0,
+      changelogBytes: 0,
+      outputs: [],
+      inputOffset,
+      counters,
+    })
   }
   parent.on('message', (command: StageThreadCommand) => {
     if (command === 'run') runner.run(fail)

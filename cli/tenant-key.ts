@@ -63,7 +63,8 @@ async function requireSameKey(dataFolder: string, key: Uint8Array): Promise<void
   )
 }
 
-function fingerprintOf(key: Uint8Array): string {
+/** Tells keys apart, and nothing of them. */
+export function fingerprintOf(key: Uint8Array): string {
   return createHash('sha256').update('millrace tenant key').update(key).digest('hex')
 }
 

@@ -190,7 +190,7 @@ export class HostedTask {
       this.#hasRun = true
       this.#polledMs = clock.nowMs()
       this.#move('running')
-      if (stage.inbox.source) void this.#tick(stopTicks.signal)
+      if (stage.inbox.source) void this.#tick(task, stopTicks.signal)
       while (!signal.aborted) {
         const stepped = await task.step()
         this.#polledMs = clock.nowMs()
@@ -213,15 +213,27 @@ export class HostedTask {
     quiet.abort()
   }
 
-  /** The log's own time goes into the task's inbox each second: a quiet log still moves on. A tick that is lost is missed by nobody. */
-  async #tick(signal: AbortSignal): Promise<void> {
+  /**
+   * The log's own time goes into the task's inbox each second: a quiet log still moves on. A tick that is lost is missed by
+   * nobody. A log in which nothing has happened has no time yet; the first task to which something does ticks for all.
+   */
+  async #tick(task: Task, signal: AbortSignal): Promise<void> {
     const { log, stage, partition, codec, clock } = this.#parts
+    const { name: topic, partitions } = stage.inbox
     const value = codec.encode('Tick', { writer: 'source', clockMs: 0 })
-    const record = { kind: controlKinds.tick, key: 'source', value, timestampMs: Number.NaN }
+    const tick = { topic, kind: controlKinds.tick, key: 'source', value, timestampMs: Number.NaN }
+    const all = Array.from({ length: partitions }, (_, each) => ({ ...tick, partition: each }))
+    let begun = false
     for (;;) {
       await clock.sleep(tickMs, signal)
       if (signal.aborted) return
-      await log.append([{ topic: stage.inbox.name, partition, ...record }]).catch(() => undefined)
+      if (!task.ticksByWallClock) continue
+      await log.append(begun ? [{ ...tick, partition }] : all).then(
+        () => {
+          begun = true
+        },
+        () => {},
+      )
     }
   }
 

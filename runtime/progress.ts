@@ -1,6 +1,9 @@
 /** How far a task is: the part of its memory that the checkpoint records. */
 import type { Checkpoint } from '../schemas/avro/types.ts'
 
+/** Who ticks in a source inbox while a history is loaded; its last tick is `source`'s again. */
+export const historyWriter = 'history'
+
 /** The one clock of a source stage. */
 export const logClock = 'log'
 
@@ -9,6 +12,8 @@ export class Progress {
   commits = 0
   emitted = 0
   sweeping = false
+  /** Of a source stage: log time is that of a history that is being loaded. */
+  history = false
   readonly clocks = new Map<string, number>()
   /** Per tenant, the hash of the definitions in force. */
   readonly definitions = new Map<string, string>()
@@ -20,6 +25,7 @@ export class Progress {
     progress.commits = checkpoint.commits
     progress.emitted = checkpoint.emitted
     progress.sweeping = checkpoint.sweeping
+    progress.history = checkpoint.history
     for (const [writer, clockMs] of Object.entries(checkpoint.clocks)) progress.clocks.set(writer, clockMs)
     for (const [tenant, hash] of Object.entries(checkpoint.definitions)) progress.definitions.set(tenant, hash)
     for (const [name, counted] of Object.entries(checkpoint.counters)) progress.counters.set(name, counted)
@@ -32,6 +38,7 @@ export class Progress {
       commits: this.commits,
       emitted: this.emitted,
       sweeping: this.sweeping,
+      history: this.history,
       clocks: Object.fromEntries([...this.clocks].sort(byName)),
       definitions: Object.fromEntries([...this.definitions].sort(byName)),
       counters: Object.fromEntries([...this.counters].sort(byName)),

@@ -62,6 +62,7 @@ describe('a restore', () => {
     value: codec.encode('Checkpoint', {
       inputOffset: 7,
       commits: 1,
+      history: false,
       emitted: 0,
       sweeping: false,
       clocks: { log: atMs },

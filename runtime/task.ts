@@ -12,7 +12,7 @@ import { InvariantError, invariant, MillraceError } from './errors.ts'
 import type { Log, TaskWriter } from './log.ts'
 import { type DefinitionsHead, type Inbound, type Key, tenantOf, timerKind } from './operator.ts'
 import { partitionOf } from './partitioner.ts'
-import { logClock, Progress } from './progress.ts'
+import { historyWriter, logClock, Progress } from './progress.ts'
 import { type AddressedRecord, controlKinds, type StoredRecord } from './record.ts'
 import { checkpointWrites, Restore, type RestoreObserver, type TombstoneRetention } from './restore.ts'
 import { emptyRow, encodeRow, type Row, reindexed, withTimer } from './row.ts'
@@ -49,7 +49,12 @@ export type TaskObserver = RestoreObserver & {
   at?(task: string, point: TaskPoint): void
   committed?(
     task: string,
-    batch: { readonly records: number; readonly outputs: readonly AddressedRecord[]; readonly changelog: number },
+    batch: {
+      readonly records: number
+      readonly outputs: readonly AddressedRecord[]
+      readonly changelog: number
+      readonly changelogBytes: number
+    },
   ): void
 }
 
@@ -136,6 +141,14 @@ export class Task {
   /** The next offset of the inbox to process; all before it is committed. */
   get inputOffset(): number {
     return this.#committed.inputOffset
+  }
+
+  /**
+   * Whether the wall clock is to tick in the inbox of this source task: something has happened in this log, and no history
+   * is being loaded, whose own time would be overtaken.
+   */
+  get ticksByWallClock(): boolean {
+    return (this.#committed.clocks.get(logClock) ?? 0) > 0 && !this.#committed.history
   }
 
   /** What was counted, by name, in committed work. */
@@ -302,8 +315,10 @@ export class Task {
     if (record.kind === controlKinds.tick) {
       const tick = codec.decode('Tick', record.value)
       const before = this.#watermark()
-      if (stage.inbox.source) this.#progress.advance(logClock, record.timestampMs)
-      else this.#progress.advance(tick.writer, tick.clockMs)
+      if (stage.inbox.source) {
+        this.#progress.advance(logClock, record.timestampMs)
+        this.#progress.history = tick.writer === historyWriter
+      } else this.#progress.advance(tick.writer, tick.clockMs)
       if (stage.inbox.source || this.#watermark() > before) this.#passTick()
       await this.#sweep(record.offset)
     } else if (record.kind === controlKinds.sweep) {
@@ -528,7 +543,8 @@ export class Task {
     const offsets = await this.#writer.commit({ outputs: outputs.concat(changelog) })
     this.#committed = this.#progress.clone()
     this.#at('committed')
-    observer.committed?.(this.name, { records, outputs, changelog: changelog.length })
+    const changelogBytes = changelog.reduce((sum, { value }) => sum + (value?.length ?? 0), 0)
+    observer.committed?.(this.name, { records, outputs, changelog: changelog.length, changelogBytes })
 
     const stale = this.#staleEntries.map((key): StoreWrite => ({ key, value: null }))
     await store.write([

@@ -2,18 +2,11 @@
 import { inspect } from 'node:util'
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
+import { addPlaceFlags, type PlaceFlags, placeOfFlags } from '../cluster/options.ts'
 import type { LetterFilter, LetterGroup, Replayed } from '../dead.ts'
-import { brokersOption, clusterAddress, dataOption, prefixOption, registryOption } from '../options.ts'
-import type { Place } from '../place.ts'
 import { grouped, type Progress, printJson, startProgress } from '../terminal.ts'
 
-type PlaceOptions = {
-  readonly data: string
-  readonly brokers?: readonly string[]
-  readonly registry?: string
-  readonly prefix: string
-}
-type Options = PlaceOptions & { readonly json?: true }
+type Options = PlaceFlags & { readonly json?: true }
 type ReplayOptions = Options & LetterFilter & { readonly all?: true; readonly dryRun?: true }
 
 export function addDead(program: Command): void {
@@ -25,7 +18,7 @@ export function addDead(program: Command): void {
     )
     .helpCommand(false)
 
-  addPlace(addFilter(dead.command('list')))
+  addPlaceFlags(addFilter(dead.command('list')))
     .summary('group the dead letters by stage, code and kind')
     .description('Groups the dead letters by stage, code and kind: how many, since when, and the newest as an example.')
     .option('--json', 'one JSON line for machines')
@@ -34,13 +27,13 @@ export function addDead(program: Command): void {
       const [{ withLogAt }, { groupLetters }] = await Promise.all([import('../place.ts'), import('../dead.ts')])
       const filter = filterOf(stage, code)
       const groups = await withProgress('reading dead letters', (onProgress) =>
-        withLogAt(placeOfData(options, command), (log, codec) => groupLetters(log, codec, filter, onProgress)),
+        withLogAt(placeOfFlags(options, command), (log, codec) => groupLetters(log, codec, filter, onProgress)),
       )
       if (json) printJson(groups)
       else console.log(groups.length === 0 ? 'no dead letters' : groups.map(readableGroup).join('\n\n'))
     })
 
-  addPlace(dead.command('show'))
+  addPlaceFlags(dead.command('show'))
     .summary('print one dead letter')
     .description('Prints one dead letter with all that is in it decoded: the record or timer, its row, and the cause.')
     .argument('<letter>', 'its place, as `dead list` names it: identify.dead/0@17')
@@ -48,14 +41,14 @@ export function addDead(program: Command): void {
     .addHelpText('after', '\nExamples:\n  $ millrace dead show identify.dead/0@17\n')
     .action(async (place: string, { json, ...options }: Options, command: Command) => {
       const [{ withLogAt }, { placeOf, readLetter }] = await Promise.all([import('../place.ts'), import('../dead.ts')])
-      const letter = await withLogAt(placeOfData(options, command), (log, codec) =>
+      const letter = await withLogAt(placeOfFlags(options, command), (log, codec) =>
         readLetter(log, codec, placeOf(place)),
       )
       if (json) printJson(letter)
       else console.log(inspect(letter, { depth: 12, colors: pc.isColorSupported, breakLength: 100, compact: 3 }))
     })
 
-  addPlace(addFilter(dead.command('replay')))
+  addPlaceFlags(addFilter(dead.command('replay')))
     .summary('put the records of dead letters back into their inboxes')
     .description(
       'Puts records back into the inbox partitions they came from, byte for byte, once each. Timers cannot go back. Name\n' +
@@ -80,7 +73,7 @@ export function addDead(program: Command): void {
       ])
       const letters = place === undefined ? filterOf(stage, code) : placeOf(place)
       const result = await withProgress('replaying dead letters', (onProgress) =>
-        withLogAt(placeOfData(options, command), (log, codec) =>
+        withLogAt(placeOfFlags(options, command), (log, codec) =>
           replayLetters(log, codec, { letters, dryRun, onProgress }),
         ),
       )
@@ -97,26 +90,6 @@ function addFilter(command: Command): Command {
 
 function filterOf(stage: string | undefined, code: string | undefined): LetterFilter {
   return { ...(stage !== undefined && { stage }), ...(code !== undefined && { code }) }
-}
-
-function addPlace(command: Command): Command {
-  return command
-    .addOption(dataOption())
-    .addOption(brokersOption())
-    .addOption(registryOption())
-    .addOption(prefixOption())
-}
-
-/** The cluster, when one is named or `millrace up` has started one; a folder that is named goes before what is not. */
-function placeOfData({ data, prefix, ...named }: PlaceOptions, command: Command): Place {
-  const folder = { kind: 'folder', dataFolder: data } as const
-  if (command.getOptionValueSource('data') === 'cli') {
-    if (command.getOptionValueSource('brokers') === 'cli')
-      command.error('error: name a data folder or brokers, not both')
-    return folder
-  }
-  const address = clusterAddress(named, command)
-  return address ? { kind: 'cluster', ...address, prefix } : folder
 }
 
 /** A bar while `work` tells how far it is. */

@@ -2,53 +2,74 @@
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
 import type { RawFormat } from '../../schemas/avro/types.ts'
+import type { ClusterIngestResult } from '../cluster/ingest.ts'
+import { addPlaceFlags, type PlaceFlags, placeOfFlags } from '../cluster/options.ts'
 import type { IngestResult } from '../ingest.ts'
-import { dataOption, workspaceOption } from '../options.ts'
+import { workspaceOption } from '../options.ts'
 import { grouped, type Progress, printJson, startProgress, table } from '../terminal.ts'
 
-type Options = {
+type Options = PlaceFlags & {
   readonly format: RawFormat
   readonly history?: boolean
-  readonly data: string
   readonly workspace: string
   readonly json?: true
 }
 
 export function addIngest(program: Command): void {
-  program
+  const command = program
     .command('ingest')
     .summary('take in events from a file')
     .description(
       'Takes in the events of a file and lets them come through to the end. tp2: a line is a payload_data JSON or the\n' +
-        'parameters of one event; ndjson: a line is one object of atomic fields. Lines that are no events become bad rows.',
+        'parameters of one event; ndjson: a line is one object of atomic fields. Lines that are no events become bad rows.\n' +
+        'Into a data folder that nothing runs on, or into a cluster, whose processes take it from there.',
     )
     .argument('<file>', 'a file, or - for standard input')
     .addOption(new Option('--format <format>', 'of a line').choices(['tp2', 'ndjson']).makeOptionMandatory())
     .option('--history', 'give the events the time they say they had, and fire what was due until today')
-    .addOption(dataOption())
+  addPlaceFlags(command)
     .addOption(workspaceOption())
     .option('--json', 'one JSON line for machines')
     .addHelpText(
       'after',
       '\nExamples:\n  $ millrace ingest events.ndjson --format ndjson --history\n  $ zcat payloads.gz | millrace ingest - --format tp2 --json\n',
     )
-    .action(async (path: string, { format, history = false, data, workspace, json }: Options) => {
-      const { ingest } = await import('../ingest.ts')
+    .action(async (path: string, { format, history = false, workspace, json, ...flags }: Options) => {
+      const place = placeOfFlags(flags, command)
       let progress: Progress | undefined
-      const result = await ingest({
+      const input = {
         path,
         format,
         history,
-        dataFolder: data,
         workspaceFolder: workspace,
-        onStart: (totalBytes) => {
+        onStart: (totalBytes: number | null) => {
           progress = startProgress(path, totalBytes ?? 0, 'bytes')
         },
-        onProgress: (bytes) => progress?.update(bytes),
-      }).finally(() => progress?.end())
-      if (json) printJson(result)
-      else console.log(summary(result, data))
+        onProgress: (bytes: number) => progress?.update(bytes),
+      }
+      try {
+        if (place.kind === 'cluster') {
+          const { ingestIntoCluster } = await import('../cluster/ingest.ts')
+          const result = await ingestIntoCluster({ ...input, place })
+          progress?.end()
+          if (json) printJson(result)
+          else console.log(clusterSummary(result))
+        } else {
+          const { ingest } = await import('../ingest.ts')
+          const result = await ingest({ ...input, dataFolder: place.dataFolder })
+          progress?.end()
+          if (json) printJson(result)
+          else console.log(summary(result, place.dataFolder))
+        }
+      } finally {
+        progress?.end()
+      }
     })
+}
+
+function clusterSummary({ events, resumedAt, seconds }: ClusterIngestResult): string {
+  const before = resumedAt > 0 ? `; ${grouped(resumedAt)} were in already, from a run that was interrupted` : ''
+  return `${pc.bold(`${grouped(events)} events are in the log`)} after ${seconds.toFixed(1)} s${before}`
 }
 
 function summary(result: IngestResult, folder: string): string {

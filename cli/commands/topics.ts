@@ -3,14 +3,12 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import pc from 'picocolors'
 import type { PlannedItem } from '../../runtime/kafka/plan.ts'
 import type { Partitions } from '../../topologies/customer-data.ts'
-import type { ClusterOptions, ClusterPlan } from '../cluster-plan.ts'
-import { brokersOption, clusterAddress, integer, prefixOption, registryOption, workspaceOption } from '../options.ts'
+import { addClusterFlags, type ClusterFlags, clusterOf } from '../cluster/options.ts'
+import type { ClusterPlan, PlanOptions } from '../cluster/plan.ts'
+import { integer, workspaceOption } from '../options.ts'
 import { printJson } from '../terminal.ts'
 
-type Options = {
-  readonly brokers?: readonly string[]
-  readonly registry?: string
-  readonly prefix: string
+type Options = ClusterFlags & {
   readonly workspace: string
   readonly replication?: number
   readonly partitions?: Partial<Partitions>
@@ -34,8 +32,8 @@ export function addTopics(program: Command): void {
       'after',
       '\nExamples:\n  $ millrace topics diff --brokers localhost:9092 --registry http://localhost:8081\n  $ millrace topics diff --exit-code --json\n\nWithout --brokers it is the cluster that `millrace up` has started.\n',
     )
-    .action(async ({ json, exitCode, ...options }: Options & { readonly exitCode?: true }, command: Command) => {
-      const plan = await (await planner())(clusterOptions(options, command), async (plan) => plan)
+    .action(async ({ json, exitCode, ...options }: Options & { readonly exitCode?: true }) => {
+      const plan = await (await planner())(planOptions(options), async (plan) => plan)
       print(plan, { json, applied: false })
       if (exitCode && Object.entries(countsOf(plan)).some(([action, count]) => action !== 'keep' && count > 0))
         process.exitCode = 1
@@ -52,8 +50,8 @@ export function addTopics(program: Command): void {
       'after',
       '\nExamples:\n  $ millrace topics apply --brokers localhost:9092 --registry http://localhost:8081\n  $ millrace topics apply --replication 3 --partitions identify=6,graph=2,profile=6\n',
     )
-    .action(async ({ json, ...options }: Options, command: Command) => {
-      const plan = await (await planner())(clusterOptions(options, command), async (plan, apply) => {
+    .action(async ({ json, ...options }: Options) => {
+      const plan = await (await planner())(planOptions(options), async (plan, apply) => {
         await apply()
         return plan
       })
@@ -62,10 +60,7 @@ export function addTopics(program: Command): void {
 }
 
 function addPlanning(command: Command): Command {
-  return command
-    .addOption(brokersOption())
-    .addOption(registryOption())
-    .addOption(prefixOption())
+  return addClusterFlags(command)
     .addOption(workspaceOption())
     .addOption(
       new Option('--replication <count>', "copies of each topic (default: the cluster's default)").argParser(
@@ -81,17 +76,11 @@ function addPlanning(command: Command): Command {
     .option('--json', 'one JSON line for machines')
 }
 
-const planner = async () => (await import('../cluster-plan.ts')).withClusterPlan
+const planner = async () => (await import('../cluster/plan.ts')).withClusterPlan
 
-function clusterOptions(
-  { prefix, workspace, replication, partitions, ...named }: Omit<Options, 'json'>,
-  command: Command,
-): ClusterOptions {
-  const address = clusterAddress(named, command)
-  if (!address) command.error('error: name the cluster with --brokers, or start one here with `millrace up`')
+function planOptions({ workspace, replication, partitions, ...flags }: Omit<Options, 'json'>): PlanOptions {
   return {
-    ...address,
-    prefix,
+    place: clusterOf(flags),
     workspaceFolder: workspace,
     replication: replication ?? null,
     partitions: partitions ?? {},

@@ -33,6 +33,8 @@ export type Checkpoint = {
   readonly emitted: number
   /** Per upstream task, the last tick seen; in a source stage the one key `log`. */
   readonly clocks: Readonly<Record<string, number>>
+  /** A source stage: a history is being loaded in its own log time, and the wall clock stays out of the inbox. */
+  readonly history: boolean
   /** A sweep record is under way in the inbox. */
   readonly sweeping: boolean
   /** Per tenant, the hash of the definitions in force. */
@@ -43,7 +45,7 @@ export type Checkpoint = {
 
 /** Log time has come this far: after it, the writer sends nothing earlier. */
 export type Tick = {
-  /** stage/partition of the upstream task, or `source` */
+  /** stage/partition of the upstream task; in a source inbox `source`, or `history` while log time is that of a history that is being loaded */
   readonly writer: string
   readonly clockMs: number
 }
@@ -73,7 +75,7 @@ export type Definition = {
   readonly actor: string
 }
 
-export type DefinitionKind = 'manifest' | 'schema' | 'identity' | 'trait' | 'segment' | 'destination' | 'consent'
+export type DefinitionKind = 'manifest' | 'schema' | 'identity' | 'trait' | 'segment' | 'destination' | 'consent' | 'tenant_key'
 
 /** A record or a timer whose processing failed, byte for byte, with the cause and where it came from. */
 export type DeadLetter = {

@@ -12,7 +12,7 @@ test('letters are listed, shown and put back once', async () => {
   const prefix = `registry-test-${randomUUID()}-`
   const cluster = ['--brokers', brokers!.join(','), '--registry', url!, '--prefix', prefix]
   await millraceJson(['topics', 'apply', ...cluster])
-  const place = { kind: 'cluster', brokers: brokers!, registryUrl: url!, prefix } as const
+  const place = { kind: 'cluster', kafka: { brokers: brokers! }, registryUrl: url!, prefix } as const
   const original = { kind: 'event', key: 'shop/c1', value: Buffer.from([0, 0x7f, 0, 0, 1]) }
   const logTimeMs = Date.now() - 60_000
   await withLogAt(place, async (log, codec) => {

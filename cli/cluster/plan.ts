@@ -1,24 +1,23 @@
 /** What a cluster and its schema registry need to hold for a workspace to run on them: planned, then made so. */
-import { positionsTopic } from '../connectors/positions.ts'
-import { deadTopicOf } from '../connectors/runner.ts'
-import { MillraceError } from '../runtime/errors.ts'
-import { KafkaConnection } from '../runtime/kafka/connection.ts'
-import type { PlannedItem } from '../runtime/kafka/plan.ts'
-import { RegistryClient } from '../runtime/kafka/registry-client.ts'
-import { applySubject, type PlannedSubject, planSubjects } from '../runtime/kafka/subjects.ts'
-import { alterTopics, describeTopics } from '../runtime/kafka/topic-admin.ts'
-import { clusterDefault, type PlannedTopic, planTopics } from '../runtime/kafka/topic-plan.ts'
-import { createTopics } from '../runtime/kafka/topics.ts'
-import type { TopicSpec } from '../runtime/log.ts'
-import { allTopics, inboxOf, topicOf } from '../runtime/topology.ts'
-import { connectTopic, customerData, embeddedPartitions, type Partitions } from '../topologies/customer-data.ts'
-import { loadWorkspace } from '../workspace/workspace.ts'
-import { feedPositionsTopic } from './feed.ts'
-import type { ClusterAddress } from './options.ts'
+import { positionsTopic } from '../../connectors/positions.ts'
+import { deadTopicOf } from '../../connectors/runner.ts'
+import { MillraceError } from '../../runtime/errors.ts'
+import { KafkaConnection } from '../../runtime/kafka/connection.ts'
+import type { PlannedItem } from '../../runtime/kafka/plan.ts'
+import { RegistryClient } from '../../runtime/kafka/registry-client.ts'
+import { applySubject, type PlannedSubject, planSubjects } from '../../runtime/kafka/subjects.ts'
+import { alterTopics, describeTopics } from '../../runtime/kafka/topic-admin.ts'
+import { clusterDefault, type PlannedTopic, planTopics } from '../../runtime/kafka/topic-plan.ts'
+import { createTopics } from '../../runtime/kafka/topics.ts'
+import type { TopicSpec } from '../../runtime/log.ts'
+import { allTopics, inboxOf, topicOf } from '../../runtime/topology.ts'
+import { connectTopic, customerData, embeddedPartitions, type Partitions } from '../../topologies/customer-data.ts'
+import { loadWorkspace } from '../../workspace/workspace.ts'
+import { feedPositionsTopic } from '../feed.ts'
+import type { ClusterPlace } from '../place.ts'
 
-export type ClusterOptions = ClusterAddress & {
-  /** Before the name of every topic and subject. */
-  readonly prefix: string
+export type PlanOptions = {
+  readonly place: ClusterPlace
   readonly workspaceFolder: string
   /** null: the cluster's default for what is created, and whatever there is for the rest. */
   readonly replication: number | null
@@ -30,13 +29,14 @@ export type ClusterPlan = { readonly topics: readonly PlannedTopic[]; readonly s
 
 /** The plan, and a way to perform it, for the time of `use`. CONFIG_INVALID with all problems of the workspace. */
 export async function withClusterPlan<Result>(
-  options: ClusterOptions,
+  options: PlanOptions,
   use: (plan: ClusterPlan, apply: () => Promise<void>) => Promise<Result>,
 ): Promise<Result> {
-  const { prefix, replication } = options
+  const { replication } = options
+  const { kafka, registryUrl, prefix } = options.place
   const { destinations } = await loadWorkspace(options.workspaceFolder)
-  const client = new RegistryClient({ url: options.registryUrl, subjectPrefix: prefix })
-  const connection = await KafkaConnection.open({ brokers: options.brokers })
+  const client = new RegistryClient({ url: registryUrl, subjectPrefix: prefix })
+  const connection = await KafkaConnection.open(kafka)
   try {
     const ids = destinations.map(({ id }) => id)
     const partitions = { ...(await presentPartitions(connection, prefix)), ...options.partitions }

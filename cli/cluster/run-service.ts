@@ -1,0 +1,151 @@
+/** Tasks of some stages in this process, as members of their groups, with what can be asked of them over HTTP. */
+import { type AssignmentSettings, defaultAssignment } from '../../runtime/assignment.ts'
+import { systemClock } from '../../runtime/clock.ts'
+import { KafkaCoordinator } from '../../runtime/kafka/coordinator.ts'
+import { defaultMembership, type MembershipSettings } from '../../runtime/membership.ts'
+import { takeStateFolder } from '../../runtime/stores/identity.ts'
+import { RocksStores } from '../../runtime/stores/rocksdb.ts'
+import { defaultLimits } from '../../runtime/task.ts'
+import { type Health, Worker, type WorkerObserver } from '../../runtime/worker.ts'
+import { loadWorkspace } from '../../workspace/workspace.ts'
+import { makeFolder } from '../engine.ts'
+import { packageVersion } from '../package.ts'
+import type { ClusterPlace } from '../place.ts'
+import { tenantKeyFor } from '../tenant-key.ts'
+import { ClusterDefinitions, openCluster } from './cluster.ts'
+import { type HealthServer, serveHealth } from './health.ts'
+import type { Logger } from './logger.ts'
+import { Metrics } from './metrics.ts'
+
+export type RunOptions = {
+  readonly place: ClusterPlace
+  readonly stages: readonly string[]
+  readonly dataFolder: string
+  readonly workspaceFolder: string
+  readonly host: string
+  readonly port: number
+  readonly assignment?: Partial<AssignmentSettings>
+  readonly membership?: Partial<MembershipSettings>
+  readonly logger: Logger
+  /** What no waiting mends. */
+  readonly onFatal: (error: unknown) => void
+}
+
+const tombstonesMs = 24 * 3600 * 1000
+const stuckMs = 30_000
+const drainMs = 10_000
+
+export class RunService {
+  readonly #worker: Worker
+  readonly #health: HealthServer
+  readonly #closers: readonly (() => Promise<unknown>)[]
+
+  private constructor(worker: Worker, health: HealthServer, closers: readonly (() => Promise<unknown>)[]) {
+    this.#worker = worker
+    this.#health = health
+    this.#closers = closers
+  }
+
+  /**
+   * Joins the groups and answers at once; tasks come with the plans. CONFIG_INVALID with all problems of the workspace,
+   * PORT_TAKEN, DATA_LOCKED when another process has the folder, and what `openCluster` throws: then nothing is left open.
+   */
+  static async start(options: RunOptions): Promise<RunService> {
+    const { place, stages, dataFolder, logger, onFatal } = options
+    const closers: (() => Promise<unknown>)[] = []
+    try {
+      const workspace = await loadWorkspace(options.workspaceFolder)
+      await makeFolder(dataFolder)
+      const identity = await takeStateFolder(dataFolder)
+      closers.push(() => identity.close())
+      const tenantKey = await tenantKeyFor(dataFolder, {
+        given: undefined,
+        envName: workspace.tenantKeyEnv,
+        env: process.env,
+      })
+      const cluster = await openCluster(place)
+      closers.push(() => cluster.close())
+      const { log, codec, topology } = cluster
+      const definitions = new ClusterDefinitions(cluster, workspace, tenantKey)
+      const inForce = await definitions.apply({ always: false })
+      if (!inForce.same) {
+        logger.warn(
+          { version: inForce.version },
+          'the workspace differs from the definitions in force; `millrace apply` brings it into force',
+        )
+      }
+
+      const metrics = new Metrics(topology, log)
+      let worker: Worker | undefined
+      const starting: Health = { live: true, ready: false, reasons: ['starting'] }
+      const health = await serveHealth(options, { health: () => worker?.health() ?? starting, metrics })
+      closers.push(() => health.close())
+      worker = await Worker.start({
+        topology,
+        stages,
+        app: `${place.prefix}millrace`,
+        process: identity.process,
+        endpoint: `${options.host}:${health.port}`,
+        version: packageVersion,
+        log,
+        coordinator: new KafkaCoordinator(log.connection, place.prefix),
+        clock: systemClock,
+        stores: new RocksStores(dataFolder),
+        codec,
+        definitions: definitions.reader,
+        limits: defaultLimits,
+        assignment: { ...defaultAssignment, ...options.assignment },
+        membership: { ...defaultMembership, ...options.membership },
+        tombstones: { ms: tombstonesMs, nowMs: Date.now },
+        stuckMs,
+        observer: observed(metrics.observer, logger),
+        failed: onFatal,
+      })
+      metrics.follow(worker)
+      logger.info({ process: identity.process, stages, port: health.port, definitions: inForce.version }, 'started')
+      return new RunService(worker, health, closers)
+    } catch (error) {
+      for (const close of closers.reverse()) await close().catch(() => {})
+      throw error
+    }
+  }
+
+  get port(): number {
+    return this.#health.port
+  }
+
+  health(): Health {
+    return this.#worker.health()
+  }
+
+  /** Finishes batches, keeps its place in the groups for a session, and closes. Answers whether all ended in time. */
+  async stop(): Promise<boolean> {
+    const clean = await this.#worker.stop({ keepPlace: true, budgetMs: drainMs })
+    for (const close of [...this.#closers].reverse()) await close().catch(() => {})
+    return clean
+  }
+}
+
+/** Metrics hear of everything, the log of what a person wants to know afterwards. */
+function observed(metrics: WorkerObserver, logger: Logger): WorkerObserver {
+  return {
+    ...metrics,
+    assigned: (stage, assignment) => {
+      metrics.assigned?.(stage, assignment)
+      const { generation, tookMs, own, members } = assignment
+      logger.info({ stage, generation, tookMs, ...own, processes: members.length }, 'assigned')
+    },
+    moved: (task, phase) => {
+      metrics.moved?.(task, phase)
+      logger.debug({ task, phase }, 'moved')
+    },
+    wiped: (task) => {
+      metrics.wiped?.(task)
+      logger.warn({ task }, 'the store was too old, or of another log, and begins anew')
+    },
+    fault: (task, error) => {
+      metrics.fault?.(task, error)
+      logger.warn({ task, err: error }, 'a turn ended without a commit')
+    },
+  }
+}

@@ -1,0 +1,48 @@
+/** `millrace collect`: the HTTP collector in front of a cluster. */
+import { type Command, Option } from 'commander'
+import { addClusterFlags, type ClusterFlags, clusterOf } from '../cluster/options.ts'
+import { integer, workspaceOption } from '../options.ts'
+import { untilSignal } from '../signals.ts'
+
+type Options = ClusterFlags & { readonly workspace: string; readonly host: string; readonly port: number }
+
+export function addCollect(program: Command): void {
+  const command = program
+    .command('collect')
+    .summary('take in events over HTTP, for a Kafka cluster')
+    .description(
+      'Takes in the events of Snowplow trackers and writes them to events.raw. A tracker is answered 200 once Kafka has\n' +
+        'its events. Start as many as you like. /healthz and /readyz answer on the same port.',
+    )
+  addClusterFlags(command)
+    .addOption(workspaceOption())
+    .addOption(new Option('--host <address>', 'to listen on').default('127.0.0.1'))
+    .addOption(new Option('--port <port>', 'to listen on').argParser(integer(0, 65_535)).default(8080))
+    .addHelpText('after', '\nExamples:\n  $ millrace collect --port 8080\n  $ millrace collect --host 0.0.0.0\n')
+    .action(async (options: Options) => {
+      const place = clusterOf(options)
+      const [{ openCluster }, { createCollector }, { loadWorkspace }, { topicOf }] = await Promise.all([
+        import('../cluster/cluster.ts'),
+        import('../../sources/collector/collector.ts'),
+        import('../../workspace/workspace.ts'),
+        import('../../runtime/topology.ts'),
+      ])
+      await untilSignal(async () => {
+        const { tenant } = await loadWorkspace(options.workspace)
+        const { log, codec, topology, close } = await openCluster(place)
+        const { partitions } = topicOf(topology, 'events.raw')
+        const collector = createCollector({ log, codec, partitions, tenantOf: () => tenant })
+        const port = await collector.listen(options.port, options.host).catch(async (error) => {
+          await close()
+          throw error
+        })
+        console.log(`millrace: collector on http://${options.host}:${port}`)
+        return async () => {
+          await collector.close()
+          await close()
+          const { requests, events } = collector.counters
+          console.log(`stopped · ${events} events in ${requests} requests`)
+        }
+      })
+    })
+}
