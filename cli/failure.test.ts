@@ -5,7 +5,7 @@ import { endingOf } from './failure.ts'
 test('what was asked for cannot be: one sentence, with what to do, and 2', () => {
   expect(endingOf(new MillraceError('PORT_TAKEN', 'port 80 is in use'))).toEqual({
     status: 2,
-    text: 'millrace: port 80 is in use; choose another port with --port, or stop the program that holds it.',
+    text: 'millrace: port 80 is in use; choose another port with the option for it, or stop the program that holds it.',
   })
   expect(endingOf(new MillraceError('CONFIG_INVALID', 'the workspace x has 2 problems:\n  a\n  b'))).toEqual({
     status: 2,

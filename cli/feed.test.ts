@@ -63,15 +63,15 @@ describe('a feed', () => {
     expect(await feedPositions(log, codec)).toEqual(new Map([['test', { items: 2500, ended: true }]]))
   })
 
-  test('ticks no more than once an hour, or once in 250 items, but at the end of each chunk', async () => {
+  test('ticks at its beginning, no more than once an hour or in 250 items, and at the end of each chunk', async () => {
     const ticksOf = async (items: readonly FeedItem[]): Promise<number> => {
       const log = await newLog()
       await feedInto(log, items)
       return contentOf(log)[0]!.filter(({ kind }) => kind === 'tick').length
     }
-    expect(await ticksOf(history(Array.from({ length: 2000 }, () => 1)))).toBe(2 + 1)
-    expect(await ticksOf(history(Array.from({ length: 2000 }, () => hourMs)))).toBe(2 * 4 + 1)
-    expect(await ticksOf(history(Array.from({ length: 2000 }, () => hourMs / 600)))).toBe(2 * 2 + 1)
+    expect(await ticksOf(history(Array.from({ length: 2000 }, () => 1)))).toBe(1 + 2 + 1)
+    expect(await ticksOf(history(Array.from({ length: 2000 }, () => hourMs)))).toBe(1 + 2 * 4 + 1)
+    expect(await ticksOf(history(Array.from({ length: 2000 }, () => hourMs / 600)))).toBe(1 + 2 * 2 + 1)
   })
 
   test('killed at any of its commits, and taken up again, it leaves the very same log', async () => {
