@@ -177,13 +177,13 @@ export class MemoryCoordinator implements Coordinator {
     member.expiresAtMs = this.#clock.nowMs() + member.request.sessionTimeoutMs
   }
 
-  /** Takes the member out when its session is over; one that waits for others to join is alive. */
+  /** Takes the member out when its session is over; one that waits for an answer is alive. */
   async #watch(group: Group, member: Member): Promise<void> {
     const never = new AbortController().signal
     while (group.members.get(member.instance) === member) {
       const leftMs = member.expiresAtMs - this.#clock.nowMs()
       if (leftMs > 0) await this.#clock.sleep(leftMs, never)
-      else if (member.joining) this.#touch(member)
+      else if (member.joining || member.syncing) this.#touch(member)
       else this.#remove(group, member)
     }
   }
