@@ -4,6 +4,9 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MillraceError } from '../runtime/errors.ts'
 
+/** Where a cluster's processes look for it, when the workspace does not say. */
+export const tenantKeyVariable = 'MILLRACE_TENANT_KEY'
+
 const keyFile = 'tenant.key'
 const fingerprintFile = 'tenant.fingerprint'
 const secretCharactersMin = 16

@@ -6,8 +6,10 @@ import type { Log } from '../../runtime/log.ts'
 import { stageOf } from '../../runtime/stage.ts'
 import { deadOf, type Topology } from '../../runtime/topology.ts'
 import type { Worker, WorkerObserver } from '../../runtime/worker.ts'
+import type { ProfileWriter } from '../../serving/redis/profile-writer.ts'
 
 const task = ['stage', 'partition'] as const
+const liveMs = 3_600_000
 
 /** Names by Prometheus's convention, under `millrace_`; labels stage and partition wherever a task is meant. */
 export class Metrics {
@@ -63,9 +65,11 @@ export class Metrics {
   readonly #pages = new Map<string, number>()
   #worker: Worker | undefined
 
-  constructor(topology: Topology, log: Log) {
+  /** `profiles`: who keeps Redis up, if anybody does. */
+  constructor(parts: { readonly topology: Topology; readonly log: Log; readonly profiles: ProfileWriter | null }) {
     collectDefaultMetrics({ register: this.#registry })
-    this.#lagGauge(topology, log)
+    this.#lagGauge(parts.topology, parts.log)
+    if (parts.profiles) this.#redisGauge(parts.profiles)
     this.#eventLoopGauge()
   }
 
@@ -92,7 +96,9 @@ export class Metrics {
       }
       if (bad > 0) this.#bad.inc(labels, bad)
       if (dead > 0) this.#dead.inc(labels, dead)
-      if (newestMs > 0) this.#endToEnd.observe({ stage: labels.stage }, Math.max(0, Date.now() - newestMs) / 1000)
+      // Log time of a history says nothing of how long we took.
+      if (Date.now() - newestMs < liveMs)
+        this.#endToEnd.observe({ stage: labels.stage }, Math.max(0, Date.now() - newestMs) / 1000)
     },
     assigned: (stage, { tookMs }) => {
       this.#rebalances.inc({ stage })
@@ -157,6 +163,20 @@ export class Metrics {
             if (ends) gauge.set({ stage, partition }, Math.max(0, ends.stable - task.inputOffset))
           }),
         )
+      },
+    })
+  }
+
+  #redisGauge(profiles: ProfileWriter): void {
+    const gauge: Gauge<string> = new Gauge({
+      name: 'millrace_redis_behind_records',
+      help: 'Records of the log that are not in Redis; absent while that is not known.',
+      registers: [this.#registry],
+      collect() {
+        gauge.reset()
+        const { behind } = profiles.status
+        if (behind === null) gauge.remove()
+        else gauge.set(behind)
       },
     })
   }

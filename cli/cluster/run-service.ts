@@ -7,11 +7,12 @@ import { takeStateFolder } from '../../runtime/stores/identity.ts'
 import { RocksStores } from '../../runtime/stores/rocksdb.ts'
 import { defaultLimits } from '../../runtime/task.ts'
 import { type Health, Worker, type WorkerObserver } from '../../runtime/worker.ts'
+import { ProfileWriter } from '../../serving/redis/profile-writer.ts'
 import { loadWorkspace } from '../../workspace/workspace.ts'
 import { makeFolder } from '../engine.ts'
 import { packageVersion } from '../package.ts'
 import type { ClusterPlace } from '../place.ts'
-import { tenantKeyFor } from '../tenant-key.ts'
+import { tenantKeyFor, tenantKeyVariable } from '../tenant-key.ts'
 import { ClusterDefinitions, openCluster } from './cluster.ts'
 import { type HealthServer, serveHealth } from './health.ts'
 import type { Logger } from './logger.ts'
@@ -24,6 +25,8 @@ export type RunOptions = {
   readonly workspaceFolder: string
   readonly host: string
   readonly port: number
+  /** Where profiles are to be served from; null: nowhere. */
+  readonly redisUrl: string | null
   readonly assignment?: Partial<AssignmentSettings>
   readonly membership?: Partial<MembershipSettings>
   readonly logger: Logger
@@ -60,7 +63,7 @@ export class RunService {
       closers.push(() => identity.close())
       const tenantKey = await tenantKeyFor(dataFolder, {
         given: undefined,
-        envName: workspace.tenantKeyEnv,
+        envName: workspace.tenantKeyEnv ?? tenantKeyVariable,
         env: process.env,
       })
       const cluster = await openCluster(place)
@@ -75,7 +78,11 @@ export class RunService {
         )
       }
 
-      const metrics = new Metrics(topology, log)
+      const { redisUrl } = options
+      const { tenant } = workspace
+      const profiles = redisUrl === null ? null : new ProfileWriter({ log, codec, tenant, redisUrl })
+      if (profiles) closers.push(() => profiles.close())
+      const metrics = new Metrics({ topology, log, profiles })
       let worker: Worker | undefined
       const starting: Health = { live: true, ready: false, reasons: ['starting'] }
       const health = await serveHealth(options, { health: () => worker?.health() ?? starting, metrics })
@@ -98,7 +105,7 @@ export class RunService {
         membership: { ...defaultMembership, ...options.membership },
         tombstones: { ms: tombstonesMs, nowMs: Date.now },
         stuckMs,
-        observer: observed(metrics.observer, logger),
+        observer: observed(metrics.observer, profiles, logger),
         failed: onFatal,
       })
       metrics.follow(worker)
@@ -127,12 +134,13 @@ export class RunService {
 }
 
 /** Metrics hear of everything, the log of what a person wants to know afterwards. */
-function observed(metrics: WorkerObserver, logger: Logger): WorkerObserver {
+function observed(metrics: WorkerObserver, profiles: ProfileWriter | null, logger: Logger): WorkerObserver {
   return {
     ...metrics,
     assigned: (stage, assignment) => {
       metrics.assigned?.(stage, assignment)
       const { generation, tookMs, own, members } = assignment
+      if (stage === 'profile') void profiles?.follow(own.active)
       logger.info({ stage, generation, tookMs, ...own, processes: members.length }, 'assigned')
     },
     moved: (task, phase) => {

@@ -23,13 +23,17 @@ export function addApply(program: Command): void {
     .addHelpText('after', '\nExamples:\n  $ millrace apply --workspace ./my-shop\n')
     .action(async (options: Options) => {
       const place = clusterOf(options)
-      const [{ ClusterDefinitions, openCluster }, { loadWorkspace }, { readTenantKey }] = await Promise.all([
-        import('../cluster/cluster.ts'),
-        import('../../workspace/workspace.ts'),
-        import('../tenant-key.ts'),
-      ])
+      const [{ ClusterDefinitions, openCluster }, { loadWorkspace }, { readTenantKey, tenantKeyVariable }] =
+        await Promise.all([
+          import('../cluster/cluster.ts'),
+          import('../../workspace/workspace.ts'),
+          import('../tenant-key.ts'),
+        ])
       const workspace = await loadWorkspace(options.workspace)
-      const key = await readTenantKey(options.data, { envName: workspace.tenantKeyEnv, env: process.env })
+      const key = await readTenantKey(options.data, {
+        envName: workspace.tenantKeyEnv ?? tenantKeyVariable,
+        env: process.env,
+      })
       const cluster = await openCluster(place)
       try {
         const { version, changed } = await new ClusterDefinitions(cluster, workspace, key).apply({ always: true })

@@ -12,7 +12,8 @@ export function addCollect(program: Command): void {
     .summary('take in events over HTTP, for a Kafka cluster')
     .description(
       'Takes in the events of Snowplow trackers and writes them to events.raw. A tracker is answered 200 once Kafka has\n' +
-        'its events. Start as many as you like. /healthz and /readyz answer on the same port.',
+        'its events. Start as many as you like. /healthz, /readyz and /metrics answer on the same\n' +
+        'port.',
     )
   addClusterFlags(command)
     .addOption(workspaceOption())
@@ -21,17 +22,20 @@ export function addCollect(program: Command): void {
     .addHelpText('after', '\nExamples:\n  $ millrace collect --port 8080\n  $ millrace collect --host 0.0.0.0\n')
     .action(async (options: Options) => {
       const place = clusterOf(options)
-      const [{ openCluster }, { createCollector }, { loadWorkspace }, { topicOf }] = await Promise.all([
-        import('../cluster/cluster.ts'),
-        import('../../sources/collector/collector.ts'),
-        import('../../workspace/workspace.ts'),
-        import('../../runtime/topology.ts'),
-      ])
+      const [{ openCluster }, { createCollector }, { loadWorkspace }, { topicOf }, { collectorMetrics }] =
+        await Promise.all([
+          import('../cluster/cluster.ts'),
+          import('../../sources/collector/collector.ts'),
+          import('../../workspace/workspace.ts'),
+          import('../../runtime/topology.ts'),
+          import('../cluster/collector-metrics.ts'),
+        ])
       await untilSignal(async () => {
         const { tenant } = await loadWorkspace(options.workspace)
         const { log, codec, topology, close } = await openCluster(place)
         const { partitions } = topicOf(topology, 'events.raw')
-        const collector = createCollector({ log, codec, partitions, tenantOf: () => tenant })
+        const metrics = collectorMetrics(() => collector.counters)
+        const collector = createCollector({ log, codec, partitions, tenantOf: () => tenant, metrics })
         const port = await collector.listen(options.port, options.host).catch(async (error) => {
           await close()
           throw error

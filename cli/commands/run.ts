@@ -1,5 +1,6 @@
 /** `millrace run`: stages as members of their consumer groups, on Kafka. */
 import { type Command, Option } from 'commander'
+import { addressesIn } from '../../deploy/local/addresses.ts'
 import { addClusterFlags, type ClusterFlags, clusterOf } from '../cluster/options.ts'
 import { integer, workspaceOption } from '../options.ts'
 import { untilSignal } from '../signals.ts'
@@ -15,6 +16,7 @@ type Options = ClusterFlags & {
   readonly host: string
   readonly port: number
   readonly standbys: number
+  readonly redis?: string
   readonly logLevel: (typeof levels)[number]
 }
 
@@ -39,6 +41,7 @@ export function addRun(program: Command): void {
         .argParser(integer(0, 9))
         .default(1),
     )
+    .addOption(new Option('--redis <url>', 'where profiles are served from, kept up by stage profile').env('REDIS_URL'))
     .addOption(new Option('--log-level <level>', 'of the JSON lines').choices(levels).default('info'))
     .addHelpText(
       'after',
@@ -46,7 +49,7 @@ export function addRun(program: Command): void {
         '  $ millrace run --stage profile --data /var/lib/millrace --brokers kafka-1:9092,kafka-2:9092\n',
     )
     .action(async (options: Options) => {
-      const { stage = [], all, data, workspace, host, port, standbys, logLevel } = options
+      const { stage = [], all, data, workspace, host, port, standbys, logLevel, redis } = options
       if (!all && stage.length === 0) command.error('error: say which stages with --stage, or --all')
       const place = clusterOf(options)
       const [{ RunService }, { newLogger }] = await Promise.all([
@@ -62,6 +65,7 @@ export function addRun(program: Command): void {
           workspaceFolder: workspace,
           host,
           port,
+          redisUrl: redis ?? addressesIn().REDIS_URL ?? null,
           assignment: { standbys },
           logger,
           onFatal,

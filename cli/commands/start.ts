@@ -5,6 +5,7 @@ import { Screen } from '../live/screen.ts'
 import { type Status, statusJson } from '../live/status.ts'
 import { renderStatus, summaryLine } from '../live/view.ts'
 import { dataOption, integer, redisOption, redisUrlOf, workspaceOption } from '../options.ts'
+import { untilSignal } from '../signals.ts'
 import { printJson } from '../terminal.ts'
 
 type Options = {
@@ -56,46 +57,28 @@ export function addStart(program: Command): void {
 }
 
 async function start({ port, data, workspace, demo, threads, redis, json }: Options): Promise<void> {
-  let stop = (): void => {}
-  let fail = (_error: unknown): void => {}
-  const stopRequested = new Promise<void>((resolve, reject) => {
-    stop = resolve
-    fail = reject
-  })
-  stopRequested.catch(() => {}) // heard below, once there is something to stop
-  const signals = ['SIGINT', 'SIGTERM'] as const
-  for (const signal of signals) {
-    process.on(signal, () => stop())
-  }
   if (process.stdout.isTTY && !json) console.log(pc.dim(`opening ${data} …`))
   const { Service } = await import('../live/service.ts')
-  const service = await Service.start({
-    dataFolder: data,
-    workspaceFolder: workspace,
-    port,
-    demo,
-    threads,
-    redisUrl: redis === undefined ? null : redisUrlOf(redis, process.env),
-    onFatal: (error) => fail(error),
+  await untilSignal(async (onFatal) => {
+    const service = await Service.start({
+      dataFolder: data,
+      workspaceFolder: workspace,
+      port,
+      demo,
+      threads,
+      redisUrl: redis === undefined ? null : redisUrlOf(redis, process.env),
+      onFatal,
+    })
+    const display = json ? jsonDisplay() : process.stdout.isTTY ? screenDisplay() : plainDisplay()
+    display.begin(service.status)
+    const redraw = setInterval(() => display.show(service.status), display.everyMs)
+    return async () => {
+      const stopped = service.stop()
+      display.show(service.status)
+      await stopped.finally(() => clearInterval(redraw))
+      display.end(service.status)
+    }
   })
-
-  const display = json ? jsonDisplay() : process.stdout.isTTY ? screenDisplay() : plainDisplay()
-  display.begin(service.status)
-  const redraw = setInterval(() => display.show(service.status), display.everyMs)
-  let failure: unknown
-  await stopRequested.catch((error: unknown) => {
-    failure = error ?? new Error('stopped without a reason')
-  })
-  // A second signal does not wait.
-  for (const signal of signals) {
-    process.removeAllListeners(signal)
-    process.once(signal, () => process.exit(130))
-  }
-  const stopped = service.stop()
-  display.show(service.status)
-  await stopped.finally(() => clearInterval(redraw))
-  display.end(service.status)
-  if (failure !== undefined) throw failure
 }
 
 function screenDisplay(): Display {

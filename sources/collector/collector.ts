@@ -30,6 +30,8 @@ export type CollectorOptions = {
   readonly trustProxy?: boolean
   /** Whether events can be taken now; what /readyz says. */
   readonly ready?: () => boolean
+  /** What /metrics answers; without it there is none. */
+  readonly metrics?: () => Promise<{ readonly contentType: string; readonly text: string }>
   /** Told of what went wrong on our side. */
   readonly report?: (error: unknown) => void
   readonly now?: () => number
@@ -123,6 +125,13 @@ export function createCollector(options: CollectorOptions): Collector {
   server.get('/readyz', (_request, reply) =>
     reply.code(ready() ? 200 : 503).send({ status: ready() ? 'ok' : 'not ready' }),
   )
+  const { metrics } = options
+  if (metrics) {
+    server.get('/metrics', async (_request, reply) => {
+      const { contentType, text } = await metrics()
+      return reply.type(contentType).send(text)
+    })
+  }
   server.get('/robots.txt', (_request, reply) => plain(reply, 200, 'User-agent: *\nDisallow: /\n'))
 
   const pixelEndpoint = { vendor: 'com.snowplowanalytics.snowplow', version: 'tp1' }
