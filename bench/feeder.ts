@@ -13,6 +13,8 @@ export async function* addressed(
   codec: Codec,
   partitions: number,
   chunkEvents: number,
+  /** `history` keeps the wall clock of tasks elsewhere out. */
+  writer: 'source' | 'history' = 'source',
 ): AsyncGenerator<{ records: AddressedRecord[]; events: number }> {
   let chunk: AddressedRecord[] = []
   let events = 0
@@ -23,7 +25,7 @@ export async function* addressed(
       events++
       if (++sinceTick === eventsPerTick) {
         sinceTick = 0
-        chunk.push(...ticks(codec, partitions, logTimeMs))
+        chunk.push(...ticks(codec, partitions, logTimeMs, writer))
       }
       if (events < chunkEvents) continue
       yield { records: chunk, events }
@@ -34,8 +36,8 @@ export async function* addressed(
   if (events > 0) yield { records: chunk, events }
 }
 
-function ticks(codec: Codec, partitions: number, clockMs: number): AddressedRecord[] {
-  const value = codec.encode('Tick', { writer: 'source', clockMs })
+function ticks(codec: Codec, partitions: number, clockMs: number, writer: 'source' | 'history'): AddressedRecord[] {
+  const value = codec.encode('Tick', { writer, clockMs })
   return Array.from({ length: partitions }, (_, partition) => ({
     topic,
     partition,

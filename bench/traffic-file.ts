@@ -13,9 +13,12 @@ export const startMs = Date.UTC(2026, 0, 5)
 export const tenant = 'retail'
 
 /** One record: u32 bytes of key · u32 bytes of value · f64 log time · key · value (Avro, ids as a fresh registry gives them). */
-export async function writeTraffic(file: string, options: { events: number; visitors: number }): Promise<void> {
+export async function writeTraffic(
+  file: string,
+  options: { events: number; visitors: number; startMs?: number },
+): Promise<void> {
   const out = createWriteStream(file)
-  for (const { raw, key, logTimeMs } of generateTraffic({ ...options, seed: 7, tenant, startMs })) {
+  for (const { raw, key, logTimeMs } of generateTraffic({ startMs, ...options, seed: 7, tenant })) {
     const value = codec.encode('RawEvent', raw)
     const head = Buffer.alloc(16)
     const keyBytes = Buffer.from(key)

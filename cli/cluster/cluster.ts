@@ -16,6 +16,7 @@ import { fingerprintOf } from '../tenant-key.ts'
 
 export type Cluster = {
   readonly log: KafkaLog
+  readonly registry: ConfluentRegistry
   readonly codec: Codec
   readonly topology: Topology
   close(): Promise<void>
@@ -25,8 +26,14 @@ export type Cluster = {
 export async function openCluster({ kafka, registryUrl, prefix }: ClusterPlace): Promise<Cluster> {
   const log = await KafkaLog.open({ ...kafka, prefix })
   try {
-    const codec = new Codec(await ConfluentRegistry.open({ url: registryUrl, subjectPrefix: prefix }))
-    return { log, codec, topology: topologyOf(await log.topics()), close: () => log.close() }
+    const registry = await ConfluentRegistry.open({ url: registryUrl, subjectPrefix: prefix })
+    return {
+      log,
+      registry,
+      codec: new Codec(registry),
+      topology: topologyOf(await log.topics()),
+      close: () => log.close(),
+    }
   } catch (error) {
     await log.close()
     throw error

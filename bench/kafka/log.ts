@@ -3,8 +3,8 @@
  * `npx tsx bench/kafka-log.ts`. Processor time is of this process alone, the broker's not counted.
  */
 import { randomUUID } from 'node:crypto'
-import { KafkaLog } from '../runtime/kafka/log.ts'
-import type { AddressedRecord } from '../runtime/record.ts'
+import { KafkaLog } from '../../runtime/kafka/log.ts'
+import type { AddressedRecord } from '../../runtime/record.ts'
 
 const topic = 'events'
 const partitions = 8
