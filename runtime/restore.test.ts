@@ -3,7 +3,7 @@ import type { SeenEventState } from '../schemas/avro/types.ts'
 import { Codec, fixedSchemaIds } from './codec.ts'
 import { MemoryLog } from './memory/log.ts'
 import type { Operator } from './operator.ts'
-import { changelogOffsetOf, lagAt, Restore, type RestoreParts } from './restore.ts'
+import { changelogOffsetOf, checkpointWrites, lagAt, Restore, type RestoreParts } from './restore.ts'
 import { stageOf } from './stage.ts'
 import type { Store } from './store.ts'
 import { MemoryStores } from './stores/memory.ts'
@@ -117,6 +117,19 @@ describe('a restore', () => {
     await restored(1000 + 2 * dayMs)
     expect(wiped).toBe(1)
     expect(await keys()).toEqual(['b'])
+  })
+
+  test('knows that nothing came after the marker of the last commit', async () => {
+    const outputs = [row('a', null), checkpoint(1000)]
+    const offsets = await (await log.writer('one/0')).commit({ outputs })
+    // As a task leaves its store.
+    await store.write([
+      { key: 'ra', value: outputs[0]!.value },
+      ...checkpointWrites(outputs[1]!.value, offsets.at(-1)! + 1),
+    ])
+    await restored(1000 + 2 * dayMs)
+    expect({ wiped, pages }).toEqual({ wiped: 0, pages: [0] })
+    expect(await keys()).toEqual(['a'])
   })
 
   test('begins anew on a store of another log, and below the start of the changelog', async () => {

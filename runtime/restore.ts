@@ -6,7 +6,6 @@ import type { Checkpoint } from '../schemas/avro/types.ts'
 import type { Codec } from './codec.ts'
 import { invariant } from './errors.ts'
 import type { Log } from './log.ts'
-import { logClock, Progress } from './progress.ts'
 import type { StoredRecord } from './record.ts'
 import { rowKey } from './rows.ts'
 import type { Stage } from './stage.ts'
@@ -68,10 +67,10 @@ export class Restore {
     const foreign = offset < ends.start || offset > ends.stable
     const logTimeMs = Math.max(
       storedTime ? int64Of(storedTime) : 0,
-      checkpoint ? logTimeOf(stage, codec.decode('Checkpoint', checkpoint)) : 0,
+      checkpoint ? latestClock(codec.decode('Checkpoint', checkpoint)) : 0,
     )
-    // With nothing after it, nothing can have been missed, however old it is.
-    const stale = offset < ends.stable && tombstones && tombstones.nowMs() - logTimeMs > tombstones.ms
+    const old = tombstones && tombstones.nowMs() - logTimeMs > tombstones.ms
+    const stale = !foreign && old && (await hasMore(parts, offset))
     if (!foreign && !stale) return new Restore(parts, offset, checkpoint)
     observer.wiped?.(taskName(stage.name, partition))
     return Restore.#anew(parts, ends.start)
@@ -178,7 +177,23 @@ function int64(value: number): Buffer {
 
 const int64Of = (bytes: Buffer): number => Number(bytes.readBigInt64BE(0))
 
-function logTimeOf({ inbox, upstreamTasks }: Stage, checkpoint: Checkpoint): number {
-  const progress = Progress.of(checkpoint)
-  return inbox.source ? (progress.clocks.get(logClock) ?? 0) : progress.watermarkMs(upstreamTasks)
+/** The latest log time it knows of: no later than when it was committed. */
+function latestClock({ clocks }: Checkpoint): number {
+  return Math.max(0, ...Object.values(clocks))
+}
+
+/**
+ * Whether anything was committed after a place: if not, nothing can have been missed, however old it is. The end alone
+ * does not tell, as the marker of the last commit stands before it. Each commit has a checkpoint, and compaction leaves
+ * the last one: so there is a record if there was a commit.
+ */
+async function hasMore({ stage, partition, log }: RestoreParts, offset: number): Promise<boolean> {
+  const topic = changelogOf(stage.name)
+  const { stable } = await log.ends(topic, partition)
+  for (let at = offset; at < stable; ) {
+    const { records, nextOffset } = await log.fetch(topic, partition, at, { maxRecords: 1, maxBytes: 1 })
+    if (records.length > 0) return true
+    at = nextOffset
+  }
+  return false
 }

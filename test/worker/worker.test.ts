@@ -219,25 +219,38 @@ describe('workers', () => {
     await expectExact(fleet, a, b)
   })
 
+  test('a zombie that would start a task anew is held back by the proof of its membership', async () => {
+    const fleet = await Fleet.open()
+    const { log, outage } = interruptible(fleet)
+    const a = await started(fleet, 'a', undefined, log)
+    const b = await started(fleet, 'b')
+    await fleet.until(() => a.running('total').length === 3 && b.running('total').length === 3, 10_000)
+    outage.down = true
+    await fleet.run(1000)
+    a.gate.stop()
+    await fleet.until(() => b.running('total').length === partitions && ready(b), sessionTimeoutMs + 2000)
+    await fleet.run(12_000)
+    outage.down = false
+    const faults = b.heard.faults.length
+    a.gate.continue()
+    await fleet.clock.advance(0)
+    expect(new Set(a.heard.faults.map(({ code }) => code))).toEqual(new Set(['KAFKA_UNAVAILABLE', 'MEMBERSHIP_LOST']))
+    expect(b.heard.faults.length).toBe(faults)
+    await fleet.run(5000)
+    await expectExact(fleet, a, b)
+  })
+
   test('an outage of the log pauses, and passes', async () => {
     const fleet = await Fleet.open()
-    let down = false
-    const log = new Proxy(fleet.log, {
-      get: (target, name) => {
-        const member: unknown = Reflect.get(target, name, target)
-        if (typeof member !== 'function') return member
-        return (...args: unknown[]) =>
-          down ? Promise.reject(new MillraceError('KAFKA_UNAVAILABLE', 'down')) : member.apply(target, args)
-      },
-    })
+    const { log, outage } = interruptible(fleet)
     const a = await started(fleet, 'a', undefined, log)
     await fleet.run(2000)
-    down = true
+    outage.down = true
     await fleet.run(12_000)
     expect(ready(a)).toBe(false)
     expect(a.worker.health().live).toBe(true)
     expect(a.worker.health().reasons).toContain('relay/0 is paused')
-    down = false
+    outage.down = false
     await fleet.until(() => ready(a), 11_000)
     await expectExact(fleet, a)
   })
@@ -278,7 +291,7 @@ describe('workers', () => {
     expect(fleet.coordinator.instances('test.total')).toEqual([])
   })
 
-  test.each([1, 2, 3, 4, 5, 130])(
+  test.each([1, 2, 3, 4, 5, 6, 130])(
     'whatever happens to them, the outputs are those of a fold: seed %i',
     async (seed) => {
       const random = new Random('fleet', seed)
@@ -326,15 +339,7 @@ describe('workers', () => {
   )
 
   test('and that came to pass', () => {
-    expect([...reached].sort()).toEqual([
-      'COMMIT_UNKNOWN',
-      'FENCED',
-      'MEMBERSHIP_LOST',
-      'active',
-      'restored',
-      'standby',
-      'warmup',
-    ])
+    expect([...reached].sort()).toEqual(['COMMIT_UNKNOWN', 'FENCED', 'active', 'restored', 'standby', 'warmup'])
   })
 })
 
@@ -346,4 +351,18 @@ async function stopping(fleet: Fleet, stop: Promise<boolean>): Promise<boolean> 
   })
   while (done === undefined) await fleet.clock.advance(50)
   return done
+}
+
+/** The log of a fleet, as one process sees it that can lose sight of it. */
+function interruptible(fleet: Fleet): { log: Log; outage: { down: boolean } } {
+  const outage = { down: false }
+  const log = new Proxy(fleet.log, {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(target, name, target)
+      if (typeof member !== 'function') return member
+      return (...args: unknown[]) =>
+        outage.down ? Promise.reject(new MillraceError('KAFKA_UNAVAILABLE', 'down')) : member.apply(target, args)
+    },
+  })
+  return { log, outage }
 }
