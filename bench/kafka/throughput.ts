@@ -21,14 +21,14 @@ const prefix = 'throughput.'
 const partitions = 'identify=4,graph=2,profile=4'
 const tasks = 10
 
-/** The bench's traffic in its own log time, of which the last day is today: topics drop what is older than 30 days. */
+/** The traffic of thirty days, which ends yesterday: Kafka refuses times to come, and topics drop what is older than their retention. */
 export async function benchThroughput(
   deployment: Deployment,
   { events, visitors }: { readonly events: number; readonly visitors: number },
 ): Promise<ThroughputFigures> {
   const { folder, brokers, registryUrl } = deployment
   const traffic = join(folder, 'traffic')
-  await writeTraffic(traffic, { events, visitors, startMs: Date.now() - 29 * dayMs })
+  await writeTraffic(traffic, { events, visitors, startMs: Date.now() - 31 * dayMs })
   await new Program(deployment, prefix, ['topics', 'apply', '--partitions', partitions]).ended()
   const processes = ['a', 'b'].map((name) => new Stages(deployment, prefix, join(folder, name), ['--standbys', '0']))
   const cluster = await openCluster({ kind: 'cluster', kafka: { brokers }, registryUrl, prefix })

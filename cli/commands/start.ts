@@ -43,7 +43,7 @@ export function addStart(program: Command): void {
         'shared: all stages in one thread; apart: half of the work in a second one, for more events',
       )
         .choices(['shared', 'apart'])
-        .default('shared'),
+        .default('apart'),
     )
     .addOption(redisOption('keeps every profile there too, for others to read'))
     .option('--no-demo', 'without the made-up shop: for real trackers and real destinations')
