@@ -10,9 +10,10 @@ import { Runner } from '../runtime/runner.ts'
 import { RocksStores } from '../runtime/stores/rocksdb.ts'
 import { defaultLimits, type TaskObserver } from '../runtime/task.ts'
 import { allTopics, type Topology } from '../runtime/topology.ts'
-import { connectTopic, customerData, embeddedPartitions, type Partitions } from '../topologies/customer-data.ts'
+import { customerData, embeddedPartitions, type Partitions } from '../topologies/customer-data.ts'
 import { definitionsFrom, manifestOf } from '../workspace/manifest.ts'
 import { loadWorkspace, type Workspace } from '../workspace/workspace.ts'
+import { destinationsIn } from './deployed-topology.ts'
 import { EngineTasks } from './engine-tasks.ts'
 import { tenantKeyFor } from './tenant-key.ts'
 
@@ -145,10 +146,8 @@ export async function makeFolder(folder: string): Promise<void> {
   }
 }
 
-const connectPattern = new RegExp(`^${connectTopic('([^.]+)').replace('.', '\\.')}$`)
-
 /** The workspace's destinations, and those of the past: what was once sent to them can still be read. */
 async function destinationsOf(workspace: Workspace, log: EmbeddedLog): Promise<readonly string[]> {
-  const past = (await log.topics()).flatMap(({ name }) => connectPattern.exec(name)?.[1] ?? [])
+  const past = destinationsIn(await log.topics())
   return [...new Set([...workspace.destinations.map(({ id }) => id), ...past])].sort()
 }

@@ -16,7 +16,8 @@ export type FeedItem = {
   /** Never earlier than that of the item before. */
   readonly logTimeMs: number
   readonly key: string
-  readonly raw: RawEvent
+  /** Or its bytes, as they stood in a log of the same registry. */
+  readonly raw: RawEvent | Buffer
 }
 
 export type FeedParts = {
@@ -31,7 +32,7 @@ export type Feed = {
   readonly id: string
   /** Gives the same items whenever it is iterated. */
   readonly items: Iterable<FeedItem> | AsyncIterable<FeedItem>
-  /** Log time of the tick that ends the feed and fires what is due by then, given that of the last item. */
+  /** Log time of the tick that ends the feed and fires what is due by then, given that of the last item; not finite: none. */
   readonly endMs: (lastMs: number) => number
   /** A history that has ended may be fed again: as late events and duplicates. */
   readonly again?: boolean
@@ -88,9 +89,10 @@ export async function feed(parts: FeedParts, feed: Feed): Promise<{ items: numbe
   if (items > 0) {
     chunk.tick()
     if (chunk.items > 0) await commit(chunk, { items, ended: false })
-    chunk = new Chunk(parts, feed.endMs(chunk.lastMs))
-    chunk.tick('source')
   }
+  const endMs = feed.endMs(chunk.lastMs)
+  chunk = new Chunk(parts, endMs)
+  if (Number.isFinite(endMs)) chunk.tick('source')
   await commit(chunk, { items, ended: true })
   await writer.close()
   return { items, resumedAt }
@@ -137,7 +139,7 @@ class Chunk {
     this.lastMs = logTimeMs
     if (this.#tickedMs === Number.NEGATIVE_INFINITY) this.tick()
     if (this.#sinceTick >= itemsPerTick && logTimeMs - this.#tickedMs >= tickMs) this.tick()
-    const value = this.#codec.encode('RawEvent', raw)
+    const value = Buffer.isBuffer(raw) ? raw : this.#codec.encode('RawEvent', raw)
     const partition = partitionOf(key, this.#partitions)
     this.records.push({ topic: rawTopic, partition, kind: 'event', key, value, timestampMs: logTimeMs })
     this.items++

@@ -7,6 +7,7 @@ import { addDemo } from './commands/demo.ts'
 import { addDump } from './commands/dump.ts'
 import { addIngest } from './commands/ingest.ts'
 import { addProfile } from './commands/profile.ts'
+import { addReplay } from './commands/replay.ts'
 import { addRun } from './commands/run.ts'
 import { addStart } from './commands/start.ts'
 import { addTopics } from './commands/topics.ts'
@@ -23,6 +24,8 @@ const program = new Command('millrace')
   .version(packageVersion)
   .showHelpAfterError('(add --help to see what there is)')
   .helpCommand(false)
+  // `replay` and `replay compare` have options of the same names; each takes those behind it.
+  .enablePositionalOptions()
   .exitOverride()
 
 addStart(program)
@@ -30,6 +33,7 @@ addDemo(program)
 addIngest(program)
 addDump(program)
 addDead(program)
+addReplay(program)
 addProfile(program)
 addTopology(program)
 addRun(program)

@@ -1,6 +1,7 @@
 /** Options that several commands share, and how their values are read. */
 import { InvalidArgumentError, Option } from 'commander'
 import { MillraceError } from '../runtime/errors.ts'
+import type { Partitions } from '../topologies/customer-data.ts'
 import { exampleWorkspace } from './package.ts'
 
 /** A whole number between two bounds, both included. */
@@ -10,6 +11,16 @@ export function integer(min: number, max: number): (text: string) => number {
     if (value >= min && value <= max) return value
     throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`)
   }
+}
+
+/** Of stages: `identify=6,graph=2`. */
+export function partitionCounts(text: string): Partial<Partitions> {
+  const counts = text.split(',').map((entry) => {
+    const [, stage, count] = /^(identify|graph|profile)=(\d{1,5})$/.exec(entry.trim()) ?? []
+    if (!stage || Number(count) < 1) throw new InvalidArgumentError('Expected such as identify=6,graph=2,profile=6.')
+    return [stage, Number(count)] as const
+  })
+  return Object.fromEntries(counts)
 }
 
 export const dataOption = (): Option => new Option('--data <folder>', 'where everything is kept').default('.millrace')

@@ -4,13 +4,12 @@ import { applyDefinitions, DefinitionReader } from '../../runtime/definitions.ts
 import { MillraceError } from '../../runtime/errors.ts'
 import { KafkaLog } from '../../runtime/kafka/log.ts'
 import { ConfluentRegistry } from '../../runtime/kafka/registry.ts'
-import type { TopicSpec } from '../../runtime/log.ts'
-import { inboxOf, type Topology } from '../../runtime/topology.ts'
+import type { Topology } from '../../runtime/topology.ts'
 import type { Definition } from '../../schemas/avro/types.ts'
-import { connectTopic, customerData, embeddedPartitions } from '../../topologies/customer-data.ts'
 import { sha256Hex } from '../../workspace/canonical.ts'
 import { definitionsFrom, manifestOf } from '../../workspace/manifest.ts'
 import type { Workspace } from '../../workspace/workspace.ts'
+import { deployedTopology } from '../deployed-topology.ts'
 import type { ClusterPlace } from '../place.ts'
 import { fingerprintOf } from '../tenant-key.ts'
 
@@ -34,27 +33,12 @@ export async function openCluster({ kafka, registryUrl, prefix }: ClusterPlace):
       topology: topologyOf(await log.topics()),
       close: () => log.close(),
     }
+    const codec = new Codec(await ConfluentRegistry.open({ url: registryUrl, subjectPrefix: prefix }))
+    return { log, codec, topology: deployedTopology(await log.topics()), close: () => log.close() }
   } catch (error) {
     await log.close()
     throw error
   }
-}
-
-const connectPattern = new RegExp(`^${connectTopic('([^.]+)').replace('.', '\\.')}$`)
-
-/** Partition counts and destinations are what the topics say: a deployment is asked for them once, by `topics apply`. */
-function topologyOf(topics: readonly TopicSpec[]): Topology {
-  const partitions = new Map(topics.map(({ name, partitions }) => [name, partitions]))
-  const declared = customerData([], embeddedPartitions)
-  const counts = declared.stages.map((stage) => {
-    const inbox = inboxOf(declared, stage).name
-    const count = partitions.get(inbox)
-    if (count === undefined)
-      throw new MillraceError('TOPIC_UNKNOWN', `the cluster has no topic ${inbox}; \`millrace topics apply\` makes it`)
-    return [stage.name, count] as const
-  })
-  const destinations = topics.flatMap(({ name }) => connectPattern.exec(name)?.[1] ?? []).sort()
-  return customerData(destinations, { ...embeddedPartitions, ...Object.fromEntries(counts) })
 }
 
 export type InForce = { readonly version: number; readonly changed: boolean }

@@ -1,11 +1,11 @@
 /** `millrace topics`: topics and schemas on Kafka as declared. */
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import pc from 'picocolors'
 import type { PlannedItem } from '../../runtime/kafka/plan.ts'
 import type { Partitions } from '../../topologies/customer-data.ts'
 import { addClusterFlags, type ClusterFlags, clusterOf } from '../cluster/options.ts'
 import type { ClusterPlan, PlanOptions } from '../cluster/plan.ts'
-import { integer, workspaceOption } from '../options.ts'
+import { integer, partitionCounts, workspaceOption } from '../options.ts'
 import { printJson } from '../terminal.ts'
 
 type Options = ClusterFlags & {
@@ -85,15 +85,6 @@ function planOptions({ workspace, replication, partitions, ...flags }: Omit<Opti
     replication: replication ?? null,
     partitions: partitions ?? {},
   }
-}
-
-function partitionCounts(text: string): Partial<Partitions> {
-  const counts = text.split(',').map((entry) => {
-    const [, stage, count] = /^(identify|graph|profile)=(\d{1,5})$/.exec(entry.trim()) ?? []
-    if (!stage || Number(count) < 1) throw new InvalidArgumentError('Expected such as identify=6,graph=2,profile=6.')
-    return [stage, Number(count)] as const
-  })
-  return Object.fromEntries(counts)
 }
 
 // --- output ---
