@@ -21,6 +21,8 @@ describe('help', () => {
     [['dead', 'list', '--help']],
     [['dead', 'show', '--help']],
     [['dead', 'replay', '--help']],
+    [['replay', '--help']],
+    [['replay', 'compare', '--help']],
     [['profile', '--help']],
     [['profile', 'get', '--help']],
     [['topology', '--help']],
