@@ -14,7 +14,10 @@ export function deployedTopology(topics: readonly TopicSpec[], partitions: Parti
     const inbox = inboxOf(declared, stage).name
     const count = counts.get(inbox)
     if (count === undefined)
-      throw new MillraceError('TOPIC_UNKNOWN', `there is no topic ${inbox}; on a cluster \`millrace topics apply\` makes it`)
+      throw new MillraceError(
+        'TOPIC_UNKNOWN',
+        `there is no topic ${inbox}; on a cluster \`millrace topics apply\` makes it`,
+      )
     return [stage.name, count] as const
   })
   return customerData(destinationsIn(topics), {
