@@ -7,7 +7,7 @@
 import type { Codec } from '../codec.ts'
 import { type Assemble, DefinitionReader } from '../definitions.ts'
 import { MillraceError } from '../errors.ts'
-import { MemoryLog } from '../memory/log.ts'
+import { MemoryLog, type Passage } from '../memory/log.ts'
 import type { DefinitionsHead } from '../operator.ts'
 import { Random } from '../random.ts'
 import type { AddressedRecord, StoredRecord } from '../record.ts'
@@ -88,21 +88,25 @@ export async function simulate(parts: SimulationParts): Promise<Simulation> {
     sweep: 0,
   }
   let faulty = false
-  const strike = (mark: keyof Marks, rate: number): void => {
-    if (!faulty || !random.chance(rate)) return
+  const strikes = (mark: keyof Marks, rate: number): boolean => {
+    if (!faulty || !random.chance(rate)) return false
     marks[mark]++
-    throw mark.startsWith('lost') ? new MillraceError('COMMIT_UNKNOWN', 'the answer was lost') : new Kill(mark)
+    return true
+  }
+  const kill = (mark: keyof Marks): void => {
+    if (strikes(mark, faults.kill)) throw new Kill(mark)
+  }
+  const end = (): Passage | undefined => {
+    if (strikes('lostBefore', faults.lostAnswer / 2)) return { kind: 'lost' }
+    return strikes('lostAfter', faults.lostAnswer / 2) ? { kind: 'unanswered' } : undefined
   }
   let restoring = false
   const log = new MemoryLog({
     markers: random.chance(0.5),
-    faults: {
-      beforeCommit: () => strike('lostBefore', faults.lostAnswer / 2),
-      afterCommit: () => strike('lostAfter', faults.lostAnswer / 2),
-    },
+    faults: { end },
   })
   const stores = new MemoryStores({
-    faults: { beforeWrite: () => strike(restoring ? 'killInRestore' : 'kill', faults.kill) },
+    faults: { beforeWrite: () => kill(restoring ? 'killInRestore' : 'kill') },
   })
   await log.createTopics(allTopics(topology))
   const definitions = new DefinitionReader(log, codec, parts.assemble)
@@ -139,7 +143,7 @@ export async function simulate(parts: SimulationParts): Promise<Simulation> {
           codec,
           definitions,
           limits,
-          observer: { at: () => strike('kill', faults.kill) },
+          observer: { at: () => kill('kill') },
         })
       } catch (error) {
         if (!(error instanceof Kill)) throw error

@@ -13,7 +13,7 @@ import type { Log, TaskWriter } from '../../runtime/log.ts'
 import type { Assignment } from '../../runtime/membership.ts'
 import { HandClock } from '../../runtime/memory/clock.ts'
 import { MemoryCoordinator } from '../../runtime/memory/coordinator.ts'
-import { type CommitFaults, MemoryLog, type WrittenRecord } from '../../runtime/memory/log.ts'
+import { type LogFaults, MemoryLog, type WrittenRecord } from '../../runtime/memory/log.ts'
 import { emit, type Inbound, type Operator, put, schedule } from '../../runtime/operator.ts'
 import { partitionOf } from '../../runtime/partitioner.ts'
 import type { AddressedRecord } from '../../runtime/record.ts'
@@ -151,12 +151,12 @@ export class Fleet {
   readonly #assignment: AssignmentSettings
   #sent = 0
 
-  private constructor(assignment: Partial<AssignmentSettings>, faults: CommitFaults) {
+  private constructor(assignment: Partial<AssignmentSettings>, faults: LogFaults) {
     this.#assignment = { ...defaultAssignment, standbys: 0, acceptableLag: 50, ...assignment }
     this.log = new MemoryLog({ now: () => this.clock.nowMs(), markers: true, faults })
   }
 
-  static async open(assignment: Partial<AssignmentSettings> = {}, faults: CommitFaults = {}): Promise<Fleet> {
+  static async open(assignment: Partial<AssignmentSettings> = {}, faults: LogFaults = {}): Promise<Fleet> {
     const fleet = new Fleet(assignment, faults)
     await fleet.log.createTopics(allTopics(topology))
     return fleet

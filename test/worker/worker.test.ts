@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { MillraceError } from '../../runtime/errors.ts'
 import type { Log } from '../../runtime/log.ts'
+import type { Passage } from '../../runtime/memory/log.ts'
 import { Random } from '../../runtime/random.ts'
 import { MemoryStores } from '../../runtime/stores/memory.ts'
 import { Fleet, type Host, partitions, sessionTimeoutMs } from './relay.ts'
@@ -209,10 +210,11 @@ describe('workers', () => {
 
   test('a commit whose answer is lost is learned from the changelog', async () => {
     let lose = 0
-    const strike = () => {
-      if (lose > 0 && lose-- > 0) throw new MillraceError('COMMIT_UNKNOWN', 'the answer was lost')
+    const end = (): Passage | undefined => {
+      if (lose === 0) return undefined
+      return { kind: lose-- % 2 ? 'unanswered' : 'lost' }
     }
-    const fleet = await Fleet.open({}, { beforeCommit: () => lose % 2 && strike(), afterCommit: strike })
+    const fleet = await Fleet.open({}, { end })
     const [a, b] = await pair(fleet)
     lose = 6
     await fleet.run(4000)
