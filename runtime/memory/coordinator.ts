@@ -23,6 +23,8 @@ type Group = {
   leader: string
   readonly members: Map<string, Member>
   readonly shown: Map<number, number>
+  /** What a coordinator that takes the group over finds: the last generation that had its plan. */
+  written: { readonly generation: number; readonly leader: string; readonly members: readonly Member[] }
 }
 
 export class MemoryCoordinator implements Coordinator {
@@ -38,6 +40,32 @@ export class MemoryCoordinator implements Coordinator {
   /** While it is away every request fails, and may be tried again. Sessions go on. */
   set away(away: boolean) {
     this.#away = away
+  }
+
+  /**
+   * The groups move to another coordinator, which loads what the one before had written: joins and syncs under way are
+   * answered by nobody, a generation without a plan never was, and sessions begin anew.
+   */
+  move(): void {
+    for (const [name, group] of this.#groups) {
+      for (const member of group.members.values()) {
+        const moved = new MillraceError('KAFKA_UNAVAILABLE', `the coordinator of ${name} has moved`)
+        member.joining?.reject(moved)
+        member.syncing?.reject(moved)
+      }
+      group.members.clear()
+      const { generation, leader, members } = group.written
+      const loaded: Group = {
+        state: members.length > 0 ? 'stable' : 'preparing',
+        generation,
+        leader,
+        members: new Map(),
+        shown: group.shown,
+        written: group.written,
+      }
+      this.#groups.set(name, loaded)
+      for (const member of members) this.#admit(loaded, { ...member })
+    }
   }
 
   /** Instances in a group, as of now. */
@@ -83,6 +111,7 @@ export class MemoryCoordinator implements Coordinator {
         each.syncing?.resolve(each.bytes)
         each.syncing = undefined
       }
+      write(group)
     })
   }
 
@@ -111,7 +140,14 @@ export class MemoryCoordinator implements Coordinator {
   #group(name: string): Group {
     const found = this.#groups.get(name)
     if (found) return found
-    const made: Group = { state: 'preparing', generation: 0, leader: '', members: new Map(), shown: new Map() }
+    const made: Group = {
+      state: 'preparing',
+      generation: 0,
+      leader: '',
+      members: new Map(),
+      shown: new Map(),
+      written: nothing,
+    }
     this.#groups.set(name, made)
     return made
   }
@@ -130,14 +166,19 @@ export class MemoryCoordinator implements Coordinator {
       known.joining?.reject(new GroupFault('replaced', request.group))
       known.joining = undefined
       known.id = id
+      if (group.state === 'stable') write(group)
       return known
     }
     const none = { joining: undefined, syncing: undefined, bytes: Buffer.alloc(0), expiresAtMs: 0 }
     const member: Member = { id, instance: request.instance, request, ...none }
-    group.members.set(request.instance, member)
+    this.#admit(group, member)
+    return member
+  }
+
+  #admit(group: Group, member: Member): void {
+    group.members.set(member.instance, member)
     this.#touch(member)
     void this.#watch(group, member)
-    return member
   }
 
   #seated({ group: name, instance, memberId, generation }: Seat): { group: Group; member: Member } {
@@ -190,7 +231,16 @@ export class MemoryCoordinator implements Coordinator {
 
   #remove(group: Group, member: Member): void {
     group.members.delete(member.instance)
+    if (group.members.size === 0) write(group)
     this.#prepare(group, member.request.group)
     this.#completeJoin(group)
   }
+}
+
+const nothing: Group['written'] = { generation: 0, leader: '', members: [] }
+
+function write(group: Group): void {
+  const { generation, leader } = group
+  const members = [...group.members.values()].map((each) => ({ ...each, joining: undefined, syncing: undefined }))
+  group.written = { generation, leader, members }
 }

@@ -11,12 +11,20 @@ import { MemoryLog, type Passage } from '../memory/log.ts'
 import type { DefinitionsHead } from '../operator.ts'
 import { Random } from '../random.ts'
 import type { AddressedRecord, StoredRecord } from '../record.ts'
-import { decodeRow } from '../row.ts'
-import { rowKey } from '../rows.ts'
 import { type Stage, stageOf } from '../stage.ts'
 import { MemoryStores, type StoreSnapshot } from '../stores/memory.ts'
 import { defaultLimits, Task, type TaskLimits } from '../task.ts'
-import { allTopics, changelogOf, deadOf, type Topology, taskName, topicOf } from '../topology.ts'
+import { allTopics, changelogOf, type Topology, taskName } from '../topology.ts'
+import {
+  byPlace,
+  compareOutputs,
+  compareRows,
+  differ,
+  lastByKey,
+  printAddressed,
+  rowsOfChangelog,
+  rowsOfStore,
+} from './compare.ts'
 import { type Folded, fold } from './fold.ts'
 import { replay } from './replay.ts'
 
@@ -213,75 +221,15 @@ export async function simulate(parts: SimulationParts): Promise<Simulation> {
       timersPerSlice: limits.timersPerSlice,
     })
     for (const [name, by] of seat.task?.counters ?? []) counters.set(name, (counters.get(name) ?? 0) + by)
-    differences.push(...compareOutputs(seat, topology, log, folded))
-    differences.push(...(await compareStore(seat, log, stores, codec, folded)))
+    const stored = rowsOfStore(stores.snapshot(seat.name.replace('/', '-')))
+    const changelog = rowsOfChangelog(log.records(changelogOf(seat.stage.name), seat.partition))
+    differences.push(...compareOutputs(seat.stage, seat.partition, log.records.bind(log), folded))
+    differences.push(...compareRows(`${seat.name}: store`, seat.stage, stored, codec, folded))
+    differences.push(...compareRows(`${seat.name}: changelog`, seat.stage, changelog, codec, folded))
     differences.push(...compareCounters(seat, folded))
     differences.push(...(await compareBatches(seat, inbox, codec, definitions)))
   }
   return { log, counters, marks, differences }
-}
-
-/** Append-only topics hold exactly what the fold emits, in its order; compacted ones end at the same values. */
-function compareOutputs(seat: Seat, topology: Topology, log: MemoryLog, folded: Folded): string[] {
-  const differences: string[] = []
-  const names = new Set([
-    ...seat.stage.topics.keys(),
-    seat.stage.inbox.name,
-    deadOf(seat.stage.name),
-    ...seat.stage.downstream.map(({ name }) => name),
-  ])
-  for (const name of names) {
-    const dead = name === deadOf(seat.stage.name)
-    const { partitions, cleanup } = dead
-      ? { partitions: seat.stage.inbox.partitions, cleanup: 'delete' }
-      : topicOf(topology, name)
-    for (let partition = 0; partition < partitions; partition++) {
-      const actual = log.records(name, partition).filter(({ writer }) => writer === seat.name)
-      const expected = folded.outputs.filter((output) => output.topic === name && output.partition === partition)
-      const where = `${seat.name} → ${name}/${partition}`
-      const difference =
-        cleanup === 'compact'
-          ? differ(where, lastByKey(actual).map(printRecord), lastByKey(expected).map(printRecord))
-          : differ(where, actual.map(dead ? printPlace : printRecord), expected.map(dead ? printPlace : printRecord))
-      if (difference) differences.push(difference)
-    }
-  }
-  return differences
-}
-
-/** The store, and the fold of the changelog, hold exactly the rows of the fold. */
-async function compareStore(
-  seat: Seat,
-  log: MemoryLog,
-  stores: MemoryStores,
-  codec: Codec,
-  folded: Folded,
-): Promise<string[]> {
-  const expected = [...folded.rows].map(([key, row]) => {
-    const timers = [...row.timers].map(([id, atMs]) => `${id}@${atMs}`).sort()
-    const states = seat.stage.stateful.map(({ name, state }) =>
-      row.states.has(name) ? codec.encode(state, row.states.get(name) as never).toString('base64') : '',
-    )
-    return `${key} ${row.clockMs} ${row.indexedAtMs} ${timers} ${states}`
-  })
-  const print = (key: string, bytes: Buffer): string => {
-    const row = decodeRow(bytes, seat.stage.stateful, codec)
-    const timers = row.timers.map(({ id, atMs }) => `${id}@${atMs}`).sort()
-    const states = seat.stage.stateful.map(
-      ({ state }, place) => row.sections[place]?.bytes(codec, state).toString('base64') ?? '',
-    )
-    return `${key} ${row.clockMs} ${row.indexedAtMs} ${timers} ${states}`
-  }
-  const stored = [...stores.snapshot(seat.name.replace('/', '-'))]
-    .filter(([key]) => key.startsWith(rowKey('')))
-    .map(([key, bytes]) => print(key.slice(1), bytes))
-  const changelog = lastByKey(log.records(changelogOf(seat.stage.name), seat.partition)).flatMap(
-    ({ kind, key, value }) => (kind === 'row' && value ? [print(key, value)] : []),
-  )
-  return [
-    differ(`${seat.name}: store`, stored.sort(), expected.sort()),
-    differ(`${seat.name}: changelog`, changelog.sort(), expected),
-  ].filter((difference) => difference !== undefined)
 }
 
 function compareCounters(seat: Seat, folded: Folded): string[] {
@@ -312,38 +260,4 @@ async function compareBatches(
     differ(`${seat.name}: batches of 7 and 1`, runs[1]!, runs[0]!),
     differ(`${seat.name}: batches of 1000 and 1`, runs[2]!, runs[0]!),
   ].filter((difference) => difference !== undefined)
-}
-
-/** Order counts within a partition only. */
-function byPlace(printed: readonly string[]): string[] {
-  const place = (text: string): string => text.slice(0, text.indexOf(' '))
-  return printed
-    .map((text, i) => ({ text, i }))
-    .sort((a, b) => (place(a.text) === place(b.text) ? a.i - b.i : place(a.text) < place(b.text) ? -1 : 1))
-    .map(({ text }) => text)
-}
-
-function lastByKey<Of extends { readonly key: string; readonly kind: string }>(records: readonly Of[]): Of[] {
-  const last = new Map<string, Of>()
-  for (const record of records) last.set(`${record.kind}|${record.key}`, record)
-  return [...last].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, record]) => record)
-}
-
-const printRecord = ({ kind, key, value, timestampMs }: Omit<StoredRecord, 'offset'>): string =>
-  `${kind} ${key} @${timestampMs} ${value?.toString('base64') ?? 'null'}`
-const printPlace = ({ kind, key, timestampMs }: Omit<StoredRecord, 'offset'>): string =>
-  `${kind} ${key} @${timestampMs}`
-const printAddressed = (record: AddressedRecord): string => `${record.topic}/${record.partition} ${printRecord(record)}`
-
-/** Says where two lists first differ; undefined when they are the same. */
-function differ(where: string, actual: readonly string[], expected: readonly string[]): string | undefined {
-  const at = actual.findIndex((line, i) => line !== expected[i])
-  if (at < 0 && actual.length === expected.length) return undefined
-  const place = at < 0 ? actual.length : at
-  return `${where}: ${actual.length} against ${expected.length} expected; at ${place}: ${shorten(actual[place])} against ${shorten(expected[place])}`
-}
-
-function shorten(line: string | undefined): string {
-  if (line === undefined) return 'nothing'
-  return line.length > 300 ? `${line.slice(0, 300)}…` : line
 }

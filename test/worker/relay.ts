@@ -9,7 +9,7 @@ import type { Clock } from '../../runtime/clock.ts'
 import { Codec, fixedSchemaIds } from '../../runtime/codec.ts'
 import type { Coordinator } from '../../runtime/coordinator.ts'
 import { MillraceError } from '../../runtime/errors.ts'
-import type { Log, TaskWriter } from '../../runtime/log.ts'
+import type { Log } from '../../runtime/log.ts'
 import type { Assignment } from '../../runtime/membership.ts'
 import { HandClock } from '../../runtime/memory/clock.ts'
 import { MemoryCoordinator } from '../../runtime/memory/coordinator.ts'
@@ -18,6 +18,7 @@ import { emit, type Inbound, type Operator, put, schedule } from '../../runtime/
 import { partitionOf } from '../../runtime/partitioner.ts'
 import type { AddressedRecord } from '../../runtime/record.ts'
 import { fold } from '../../runtime/simulator/fold.ts'
+import { Gate } from '../../runtime/simulator/gate.ts'
 import { stageOf } from '../../runtime/stage.ts'
 import { MemoryStores } from '../../runtime/stores/memory.ts'
 import { defaultLimits } from '../../runtime/task.ts'
@@ -73,38 +74,6 @@ export const topology = defineTopology({
 })
 
 export const sessionTimeoutMs = 6000
-
-/** Everything a process meets goes through here, so it can be stopped and killed at any moment. */
-class Gate {
-  #open: Promise<void> = Promise.resolve()
-  #continue: () => void = () => undefined
-
-  stop(): void {
-    this.#open = new Promise((resolve) => {
-      this.#continue = resolve
-    })
-  }
-
-  continue(): void {
-    this.#continue()
-  }
-
-  through<Port extends object>(port: Port): Port {
-    return new Proxy(port, {
-      get: (target, name) => {
-        const member: unknown = Reflect.get(target, name, target)
-        if (typeof member !== 'function') return member
-        if (name === 'nowMs') return member.bind(target)
-        return async (...args: unknown[]) => {
-          await this.#open
-          const answer: unknown = await member.apply(target, args)
-          await this.#open
-          return name === 'writer' ? this.through(answer as TaskWriter) : answer
-        }
-      },
-    })
-  }
-}
 
 /** What a process has done, as its observer heard it. */
 type Heard = {
