@@ -25,7 +25,7 @@ export type Passage =
 
 export type LogFaults = {
   /** Asked for each commit; undefined: nothing befalls it. */
-  end?(writerId: string): Passage | undefined
+  end?(writerId: string, epoch: number): Passage | undefined
   /** Asked for each partition of a transaction that has ended: when its marker gets there; undefined: at once. */
   marker?(writerId: string): Promise<void> | undefined
 }
@@ -214,7 +214,7 @@ export class MemoryLog implements Log {
 
   /** The request that ends a transaction, on its way through what may befall it. */
   async #sendEnd(id: string, epoch: number): Promise<void> {
-    const passage = this.#faults.end?.(id)
+    const passage = this.#faults.end?.(id, epoch)
     const arrive = async (): Promise<void> => this.endTransaction(id, epoch)
     if (!passage) return arrive()
     if (passage.kind === 'slow') return passage.arrives.then(arrive)
