@@ -1,0 +1,179 @@
+/** A deployment as users run it: `bin/millrace run`, two processes a stage, each with a state folder of its own. */
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+import { launch } from '../cli/millrace.ts'
+
+/** What `run --log-level debug` tells, a JSON object a line. */
+type Line = { readonly msg: string; readonly [field: string]: unknown }
+
+export type DeploymentParts = {
+  readonly folder: string
+  /** Cluster, registry, prefix and workspace, as flags of the command line. */
+  readonly flags: readonly string[]
+  /** By stage, how many tasks it has. */
+  readonly tasks: Readonly<Record<string, number>>
+}
+
+/** One process of one stage. It is started, killed, stopped and continued; its folder stays. */
+export class StageProcess {
+  readonly stage: string
+  readonly folder: string
+  readonly #flags: readonly string[]
+  readonly #phases = new Map<string, string>()
+  /** Codes of what ended a turn without a commit. */
+  readonly faults: string[] = []
+  #child: ChildProcess | undefined
+  #paused = false
+  #port = 0
+  #complaints = ''
+
+  constructor(stage: string, folder: string, flags: readonly string[]) {
+    this.stage = stage
+    this.folder = folder
+    this.#flags = flags
+  }
+
+  start(): void {
+    const place = ['--stage', this.stage, '--data', this.folder, '--port', '0', '--log-level', 'debug']
+    const child = launch(['run', ...place, ...this.#flags])
+    this.#child = child
+    this.#complaints = ''
+    this.#phases.clear()
+    createInterface({ input: child.stdout! }).on('line', (line) => {
+      if (this.#child === child) this.#hear(JSON.parse(line))
+    })
+    child.stderr!.setEncoding('utf8').on('data', (text) => {
+      this.#complaints += text
+    })
+  }
+
+  /** Tasks of the stage that run here, as far as it has told; none while it is paused or gone. */
+  get running(): readonly string[] {
+    if (!this.alive || this.#paused) return []
+    return [...this.#phases].flatMap(([task, phase]) => (phase === 'running' ? [task] : []))
+  }
+
+  get alive(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  /** How a process that ended by itself explained it. */
+  get obituary(): string | undefined {
+    return this.#child && !this.alive ? this.#complaints.trim() : undefined
+  }
+
+  pause(): void {
+    this.#paused = true
+    this.#child?.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#child?.kill('SIGCONT')
+  }
+
+  /** Ends it; answers once it is gone. */
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    if (!this.alive) return
+    const gone = once(this.#child!, 'exit')
+    if (this.#paused) this.resume()
+    this.#child!.kill(signal)
+    await gone
+    this.#child = undefined
+  }
+
+  /** Records of the inboxes that its running tasks have before them. */
+  async lag(): Promise<number> {
+    const page = await fetch(`http://127.0.0.1:${this.#port}/metrics`).then((answer) => answer.text())
+    const lags = [...page.matchAll(/^millrace_consumer_lag_records\{.*\} (\d+)$/gm)]
+    return lags.reduce((sum, [, records]) => sum + Number(records), 0)
+  }
+
+  #hear({ msg, ...told }: Line): void {
+    if (msg === 'moved') this.#phases.set(String(told['task']), String(told['phase']))
+    else if (msg === 'started') this.#port = Number(told['port'])
+    else if (msg === 'a turn ended without a commit')
+      this.faults.push(String((told['err'] as { code?: unknown } | undefined)?.code ?? 'UNEXPECTED'))
+  }
+}
+
+export class Deployment {
+  readonly processes: readonly StageProcess[]
+  readonly #parts: DeploymentParts
+
+  private constructor(parts: DeploymentParts, processes: readonly StageProcess[]) {
+    this.#parts = parts
+    this.processes = processes
+  }
+
+  /** Two processes a stage, all under one tenant key, and nothing started yet. */
+  static async prepare(parts: DeploymentParts, tenantKey: Uint8Array): Promise<Deployment> {
+    const processes = []
+    for (const stage of Object.keys(parts.tasks)) {
+      for (const name of ['a', 'b']) {
+        const folder = join(parts.folder, `${stage}-${name}`)
+        await mkdir(folder, { recursive: true })
+        await writeFile(join(folder, 'tenant.key'), tenantKey, { mode: 0o600 })
+        processes.push(new StageProcess(stage, folder, parts.flags))
+      }
+    }
+    return new Deployment(parts, processes)
+  }
+
+  of(stage: string): readonly StageProcess[] {
+    return this.processes.filter((process) => process.stage === stage)
+  }
+
+  /** Waits until each task of these stages runs in some process that is awake. Answers how long that took. */
+  async whole(stages: readonly string[] = Object.keys(this.#parts.tasks), withinMs = 90_000): Promise<number> {
+    const startMs = performance.now()
+    const missing = (stage: string): number =>
+      this.#parts.tasks[stage]! - new Set(this.of(stage).flatMap(({ running }) => running)).size
+    while (stages.some((stage) => missing(stage) > 0)) {
+      this.#requireNoDeaths()
+      if (performance.now() - startMs > withinMs)
+        throw new Error(`not whole within ${withinMs} ms: ${stages.map((stage) => `${stage} lacks ${missing(stage)}`)}`)
+      await delay(10)
+    }
+    return Math.round(performance.now() - startMs)
+  }
+
+  /** Waits until the tasks of these stages have had nothing but ticks before them for two seconds. */
+  async drained(stages: readonly string[] = Object.keys(this.#parts.tasks), withinMs = 900_000): Promise<void> {
+    const deadlineMs = performance.now() + withinMs
+    const asked = stages.flatMap((stage) => this.of(stage))
+    for (let quiet = 0; quiet < 5; ) {
+      await delay(400)
+      const lags = await Promise.all(asked.map((process) => process.lag()))
+      quiet = lags.every((lag) => lag <= ticksAtMost) ? quiet + 1 : 0
+      if (performance.now() > deadlineMs) throw new Error(`not drained within ${withinMs} ms: lags ${lags}`)
+    }
+  }
+
+  /**
+   * Ends all of it gracefully: first those who tick, then, when the others have nothing left, those. So the copies of the
+   * latter have all there is.
+   */
+  async end(): Promise<void> {
+    const [ticking, ...others] = Object.keys(this.#parts.tasks)
+    await Promise.all(this.of(ticking!).map((process) => process.end('SIGTERM')))
+    await this.drained(others, 60_000)
+    await Promise.all(this.processes.map((process) => process.end('SIGTERM')))
+  }
+
+  async kill(): Promise<void> {
+    await Promise.all(this.processes.map((process) => process.end('SIGKILL')))
+  }
+
+  #requireNoDeaths(): void {
+    for (const { stage, obituary } of this.processes)
+      if (obituary !== undefined) throw new Error(`a process of ${stage} ended by itself: ${obituary}`)
+  }
+}
+
+/** Of a task of three writers, in the moment between two polls. */
+const ticksAtMost = 12

@@ -1,0 +1,128 @@
+/** What is fed: a history from a file, by a process that is killed in the middle, then live events over HTTP. */
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+import { generateTraffic } from '../../sources/traffic/traffic.ts'
+import { launch } from '../cli/millrace.ts'
+
+const dayMs = 24 * 3600 * 1000
+
+/** Bodies of events as a tracker would send them; some are invalid, some duplicates. */
+export type Input = { readonly history: readonly string[]; readonly live: readonly string[] }
+
+/** The first part of the traffic is the history; the rest comes live. It ends two days ago: log time never runs ahead. */
+export function inputOf(options: { seed: number; events: number; historyShare: number; nowMs: number }): Input {
+  const { seed, events, historyShare, nowMs } = options
+  const visitors = Math.max(20, Math.round(events / 25))
+  const traffic = generateTraffic({ seed, events, visitors, tenant: 'retail', startMs: nowMs - 12 * dayMs, days: 10 })
+  const bodies = [...traffic].map(({ raw }) => raw.body)
+  const cut = Math.round(events * historyShare)
+  return { history: bodies.slice(0, cut), live: bodies.slice(cut) }
+}
+
+const attemptsMax = 60
+
+/** `millrace ingest --history`, killed once and taken up again, and again after any outage. Answers how often it began. */
+export async function feedHistory(
+  bodies: readonly string[],
+  {
+    file,
+    flags,
+    killAfterMs,
+  }: { readonly file: string; readonly flags: readonly string[]; readonly killAfterMs: number },
+): Promise<number> {
+  await writeFile(file, bodies.map((body) => `${body}\n`).join(''))
+  for (let attempt = 1; ; attempt++) {
+    const child = launch(['ingest', file, '--format', 'tp2', '--history', '--json', ...flags])
+    const complaints = textOf(child)
+    const timer = setTimeout(() => child.kill('SIGKILL'), attempt === 1 ? killAfterMs : 600_000)
+    const [status] = (await once(child, 'close')) as [number | null]
+    clearTimeout(timer)
+    if (status === 0) return attempt
+    if (attempt === attemptsMax) throw new Error(`the history could not be fed: ${complaints()}`)
+    await delay(500)
+  }
+}
+
+/** What was posted, and how many events of it more than once, since no 200 had come. */
+export type Posted = { readonly resent: number }
+
+/** Trackers at a collector, each payload posted until it is acknowledged; spread evenly over a time. */
+export async function feedLive(
+  bodies: readonly string[],
+  { flags, overMs }: { readonly flags: readonly string[]; readonly overMs: number },
+): Promise<Posted> {
+  const collector = launch(['collect', '--port', '0', ...flags])
+  const complaints = textOf(collector)
+  try {
+    const [line] = (await once(createInterface({ input: collector.stdout! }), 'line')) as [string]
+    const url = `${/http:\S+/.exec(line)![0]}/com.snowplowanalytics.snowplow/tp2`
+    const payloads = payloadsOf(bodies)
+    const startMs = performance.now()
+    let resent = 0
+    for (const [i, { body, events }] of payloads.entries()) {
+      await delay(Math.max(0, startMs + (i * overMs) / payloads.length - performance.now()))
+      for (let attempt = 1; !(await isTaken(url, body)); attempt++) {
+        if (attempt === attemptsMax) throw new Error(`a payload was not taken: ${complaints()}`)
+        resent += events
+        await delay(500)
+      }
+    }
+    return { resent }
+  } finally {
+    collector.kill('SIGTERM')
+  }
+}
+
+const eventsPerPayload = 25
+
+/** A body that is no JSON goes alone, as it is; the others in envelopes. */
+function payloadsOf(bodies: readonly string[]): { readonly body: string; readonly events: number }[] {
+  const payloads: { body: string; events: number }[] = []
+  let open: string[] = []
+  const close = (): void => {
+    const schema = 'iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4'
+    if (open.length > 0) payloads.push({ body: `{"schema":"${schema}","data":[${open}]}`, events: open.length })
+    open = []
+  }
+  for (const body of bodies) {
+    if (isJson(body)) open.push(body)
+    else {
+      close()
+      payloads.push({ body, events: 1 })
+    }
+    if (open.length === eventsPerPayload) close()
+  }
+  close()
+  return payloads
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function isTaken(url: string, body: string): Promise<boolean> {
+  try {
+    const headers = { 'content-type': 'application/json; charset=utf-8' }
+    const answer = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(30_000) })
+    await answer.arrayBuffer()
+    return answer.status === 200
+  } catch {
+    return false
+  }
+}
+
+function textOf(child: ChildProcess): () => string {
+  let text = ''
+  child.stderr!.setEncoding('utf8').on('data', (more) => {
+    text += more
+  })
+  return () => text.trim()
+}
