@@ -76,7 +76,7 @@ export async function killBroker(deployment: Deployment, kafka: LocalKafka): Pro
 /**
  * SIGSTOP in the middle of a transaction, found by trial: the last stable offset of an inbox it writes to stays where it
  * is, below the end. Until the transaction is ended by the next owner or by its timeout, readers of those partitions
- * wait: `stallMs`. Then the process goes on, and must find itself fenced. Undefined when no trial met a transaction.
+ * wait: `stallMs`. Then the process goes on, and must find itself fenced. Throws when no trial meets a transaction.
  */
 export async function stopInTransaction(
   deployment: Deployment,
@@ -84,9 +84,9 @@ export async function stopInTransaction(
   log: KafkaLog,
   prefix: string,
   random: Random,
-): Promise<Fault | undefined> {
+): Promise<Fault> {
   const { stage } = process
-  for (let trial = 0; trial < 80; trial++) {
+  for (let trial = 0; trial < trialsMax; trial++) {
     await delay(random.between(5, 60))
     const startMs = performance.now()
     process.pause()
@@ -107,8 +107,10 @@ export async function stopInTransaction(
     await deployment.whole([stage])
     return { fault: 'stopped in a transaction', stage, recoveryMs, stallMs }
   }
-  return undefined
+  throw new Error(`${stage} was in no transaction whenever it was stopped, ${trialsMax} times`)
 }
+
+const trialsMax = 300
 
 /** What all stages write to. */
 const heldTopic = 'events.identified'

@@ -2,6 +2,7 @@
  * `npm run test:integrity -- [--kafka VERSION] [--events N] [--minutes M] [--seed S]`: the whole suite, on a broker of its
  * own; prints what it did and measured, and ends with 1 when anything is not as expected.
  */
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -45,8 +46,7 @@ const tell = (what: string): void => {
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1).padStart(7)
   console.log(`${seconds} s  ${what}`)
 }
-const told = (fault: Fault | undefined): Fault[] => {
-  if (!fault) return []
+const told = (fault: Fault): Fault[] => {
   const stall = fault.stallMs === undefined ? '' : `; readers of what it held waited ${fault.stallMs} ms`
   tell(`${fault.stage}: ${fault.fault}; all of it ran again after ${fault.recoveryMs} ms${stall}`)
   return [fault]
@@ -56,7 +56,7 @@ const told = (fault: Fault | undefined): Fault[] => {
 async function strike({ deployment, kafka, log, prefix, random, isFed }: Scene): Promise<readonly Fault[]> {
   const stages = ['identify', 'graph', 'profile']
   const either = () => random.pick(deployment.of(random.pick(stages)))
-  const kinds: readonly (() => Promise<Fault | undefined>)[] = [
+  const kinds: readonly (() => Promise<Fault>)[] = [
     () => stopInTransaction(deployment, random.pick(deployment.of('identify')), log, prefix, random),
     () => killAndReplace(deployment, either()),
     () => killAndStart(deployment, either()),
@@ -85,12 +85,13 @@ function shuffled<Of>(all: readonly Of[], random: Random): Of[] {
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'millrace-integrity-parts-'))
+const partsFolder = join(folder, 'parts')
 const ports = { client: await anyFreePort(), controller: await anyFreePort() }
 const broker = new LocalKafka(join(folder, 'broker'), { version: kafka, nodes: [ports] })
 try {
   await broker.start()
   const given = process.env['SCHEMA_REGISTRY_URL']
-  const parts = given ? undefined : await up(folder, { parts: ['registry'], ports: { registry: 0 } })
+  const parts = given ? undefined : await up(partsFolder, { parts: ['registry'], ports: { registry: 0 } })
   tell(`Kafka ${kafka} runs; ${events} events, seed ${seed}`)
   const registryUrl = given ?? parts!.SCHEMA_REGISTRY_URL!
   const outcome = await integrity({
@@ -123,6 +124,6 @@ try {
   process.exitCode = differences.length === 0 ? 0 : 1
 } finally {
   await broker.stop()
-  await down(folder, { purge: true })
+  if (existsSync(partsFolder)) await down(partsFolder, { purge: true })
   await rm(folder, { recursive: true, force: true })
 }
