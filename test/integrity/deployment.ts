@@ -28,6 +28,7 @@ export class StageProcess {
   readonly faults: string[] = []
   #child: ChildProcess | undefined
   #paused = false
+  #retired = false
   #port = 0
   #complaints = ''
 
@@ -38,6 +39,7 @@ export class StageProcess {
   }
 
   start(): void {
+    if (this.#retired) throw new Error(`${this.folder} is not started any more`)
     const place = ['--stage', this.stage, '--data', this.folder, '--port', '0', '--log-level', 'debug']
     const child = launch(['run', ...place, ...this.#flags])
     this.#child = child
@@ -84,6 +86,12 @@ export class StageProcess {
     this.#child!.kill(signal)
     await gone
     this.#child = undefined
+  }
+
+  /** Ends it for good, whoever may still want to start it. */
+  async retire(): Promise<void> {
+    this.#retired = true
+    await this.end('SIGKILL')
   }
 
   /** Records of the inboxes that its running tasks have before them. */
@@ -165,8 +173,8 @@ export class Deployment {
     await Promise.all(this.processes.map((process) => process.end('SIGTERM')))
   }
 
-  async kill(): Promise<void> {
-    await Promise.all(this.processes.map((process) => process.end('SIGKILL')))
+  async retire(): Promise<void> {
+    await Promise.all(this.processes.map((process) => process.retire()))
   }
 
   #requireNoDeaths(): void {

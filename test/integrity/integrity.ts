@@ -65,6 +65,7 @@ export async function integrity(options: IntegrityOptions): Promise<Outcome> {
   const cluster = await openCluster({ kind: 'cluster', kafka: { brokers: [kafka.brokers] }, registryUrl, prefix })
   const definitions = new ClusterDefinitions(cluster, await loadWorkspace(exampleWorkspace), tenantKey)
   await definitions.apply({ always: false })
+  const over = new AbortController()
   const deployment = await Deployment.prepare({ folder, flags, tasks: embeddedPartitions }, tenantKey)
   try {
     for (const process of deployment.processes) process.start()
@@ -73,11 +74,12 @@ export async function integrity(options: IntegrityOptions): Promise<Outcome> {
     const input = inputOf({ seed, events, historyShare, nowMs: Date.now() })
     const startMs = performance.now()
     let fed = false
+    const { signal } = over
     const feeding = (async () => {
       const file = join(folder, 'history.ndjson')
-      const begun = await feedHistory(input.history, { file, flags, killAfterMs: random.between(1500, 3000) })
+      const begun = await feedHistory(input.history, { file, flags, killAfterMs: random.between(1500, 3000), signal })
       tell(`${input.history.length} events of a history are in, fed by ${begun} processes in turn`)
-      const posted = await feedLive(input.live, { flags, overMs: liveMs })
+      const posted = await feedLive(input.live, { flags, overMs: liveMs, signal })
       tell(`${input.live.length} live events are in, of which ${posted.resent} were posted again`)
       return posted
     })().finally(() => {
@@ -106,7 +108,8 @@ export async function integrity(options: IntegrityOptions): Promise<Outcome> {
     const { differences, records, rows, counters } = found
     return { differences, records, rows, counters, faults, turnsLost: turnsLost(deployment), ...posted, seconds }
   } finally {
-    await deployment.kill()
+    over.abort(new Error('the run is over'))
+    await deployment.retire()
     await cluster.close()
     await rm(folder, { recursive: true, force: true })
   }

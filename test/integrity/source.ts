@@ -12,34 +12,47 @@ const dayMs = 24 * 3600 * 1000
 /** Bodies of events as a tracker would send them; some are invalid, some duplicates. */
 export type Input = { readonly history: readonly string[]; readonly live: readonly string[] }
 
-/** The first part of the traffic is the history; the rest comes live. It ends two days ago: log time never runs ahead. */
+/**
+ * The first part of the traffic is the history; the rest comes live. A seed gives the same events all day. None is in the
+ * history whose duplicate comes live more than seven days of log time later, when it would be another event.
+ */
 export function inputOf(options: { seed: number; events: number; historyShare: number; nowMs: number }): Input {
   const { seed, events, historyShare, nowMs } = options
   const visitors = Math.max(20, Math.round(events / 25))
-  const traffic = generateTraffic({ seed, events, visitors, tenant: 'retail', startMs: nowMs - 12 * dayMs, days: 10 })
+  const startMs = Math.floor(nowMs / dayMs - 5) * dayMs
+  const traffic = generateTraffic({ seed, events, visitors, tenant: 'retail', startMs, days: 4 })
   const bodies = [...traffic].map(({ raw }) => raw.body)
   const cut = Math.round(events * historyShare)
   return { history: bodies.slice(0, cut), live: bodies.slice(cut) }
 }
 
 const attemptsMax = 60
+const historyMsMax = 600_000
+
+type Feed = {
+  /** Cluster, registry, prefix and workspace, as flags of the command line. */
+  readonly flags: readonly string[]
+  /** Ends it, when nobody needs it any more. */
+  readonly signal: AbortSignal
+}
 
 /** `millrace ingest --history`, killed once and taken up again, and again after any outage. Answers how often it began. */
 export async function feedHistory(
   bodies: readonly string[],
-  {
-    file,
-    flags,
-    killAfterMs,
-  }: { readonly file: string; readonly flags: readonly string[]; readonly killAfterMs: number },
+  feed: Feed & { readonly file: string; readonly killAfterMs: number },
 ): Promise<number> {
+  const { file, flags, killAfterMs, signal } = feed
   await writeFile(file, bodies.map((body) => `${body}\n`).join(''))
   for (let attempt = 1; ; attempt++) {
     const child = launch(['ingest', file, '--format', 'tp2', '--history', '--json', ...flags])
     const complaints = textOf(child)
-    const timer = setTimeout(() => child.kill('SIGKILL'), attempt === 1 ? killAfterMs : 600_000)
+    const kill = (): boolean => child.kill('SIGKILL')
+    signal.addEventListener('abort', kill, { once: true })
+    const timer = setTimeout(kill, attempt === 1 ? killAfterMs : historyMsMax)
     const [status] = (await once(child, 'close')) as [number | null]
     clearTimeout(timer)
+    signal.removeEventListener('abort', kill)
+    signal.throwIfAborted()
     if (status === 0) return attempt
     if (attempt === attemptsMax) throw new Error(`the history could not be fed: ${complaints()}`)
     await delay(500)
@@ -52,7 +65,7 @@ export type Posted = { readonly resent: number }
 /** Trackers at a collector, each payload posted until it is acknowledged; spread evenly over a time. */
 export async function feedLive(
   bodies: readonly string[],
-  { flags, overMs }: { readonly flags: readonly string[]; readonly overMs: number },
+  { flags, overMs, signal }: Feed & { readonly overMs: number },
 ): Promise<Posted> {
   const collector = launch(['collect', '--port', '0', ...flags])
   const complaints = textOf(collector)
@@ -63,11 +76,11 @@ export async function feedLive(
     const startMs = performance.now()
     let resent = 0
     for (const [i, { body, events }] of payloads.entries()) {
-      await delay(Math.max(0, startMs + (i * overMs) / payloads.length - performance.now()))
+      await delay(Math.max(0, startMs + (i * overMs) / payloads.length - performance.now()), undefined, { signal })
       for (let attempt = 1; !(await isTaken(url, body)); attempt++) {
         if (attempt === attemptsMax) throw new Error(`a payload was not taken: ${complaints()}`)
         resent += events
-        await delay(500)
+        await delay(500, undefined, { signal })
       }
     }
     return { resent }
