@@ -30,11 +30,9 @@ export async function openCluster({ kafka, registryUrl, prefix }: ClusterPlace):
       log,
       registry,
       codec: new Codec(registry),
-      topology: topologyOf(await log.topics()),
+      topology: deployedTopology(await log.topics()),
       close: () => log.close(),
     }
-    const codec = new Codec(await ConfluentRegistry.open({ url: registryUrl, subjectPrefix: prefix }))
-    return { log, codec, topology: deployedTopology(await log.topics()), close: () => log.close() }
   } catch (error) {
     await log.close()
     throw error

@@ -299,11 +299,9 @@ describe('workers', () => {
     async (seed) => {
       const random = new Random('fleet', seed)
       let lossy = true
-      const lose = () => {
-        if (lossy && random.chance(0.002)) throw new MillraceError('COMMIT_UNKNOWN', 'the answer was lost')
-      }
-      const losses = { beforeCommit: lose, afterCommit: lose }
-      const fleet = await Fleet.open({ standbys: seed % 3, warmupsMax: 1 + (seed % 2) }, losses)
+      const end = (): Passage | undefined =>
+        lossy && random.chance(0.004) ? { kind: random.chance(0.5) ? 'lost' : 'unanswered' } : undefined
+      const fleet = await Fleet.open({ standbys: seed % 3, warmupsMax: 1 + (seed % 2) }, { end })
       const disks = new Map(['a', 'b', 'c'].map((name) => [name, new MemoryStores()]))
       const up = new Map<string, Host>()
       const stopped = new Set<string>()
