@@ -1,4 +1,5 @@
 /** What can go wrong between us and Kafka, told apart by what is to be done about it. */
+import protocol from 'kafkajs/src/protocol/error.js'
 import { type ErrorCode, type ErrorPlace, MillraceError } from '../errors.ts'
 import { unknownPartition } from '../log-checks.ts'
 
@@ -94,6 +95,7 @@ const refused: ReadonlySet<number> = new Set([
 ])
 
 function nameOf(code: number): string {
-  const name = Object.entries(codes).find(([, known]) => known === code)?.[0]
-  return name ? ` (${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()})` : ''
+  if (code === codes.producerFenced) return ' (PRODUCER_FENCED)' // later than kafkajs's table
+  const known = protocol.errorCodes.find((each) => each.code === code)
+  return known ? ` (${known.type})` : ''
 }

@@ -59,6 +59,11 @@ declare module 'kafkajs/src/protocol/requests/index.js' {
   export default definitions
 }
 
+declare module 'kafkajs/src/protocol/error.js' {
+  const table: { readonly errorCodes: readonly { readonly type: string; readonly code: number }[] }
+  export default table
+}
+
 declare module 'kafkajs/src/protocol/requests/apiKeys.js' {
   const apiKeys: Readonly<Record<string, number>>
   export default apiKeys
