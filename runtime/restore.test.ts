@@ -79,6 +79,7 @@ describe('a restore', () => {
     await restore.toStableEnd(signal)
     return restore
   }
+  const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
   const keys = async () => (await store.range('r', 's', 100)).map(({ key }) => key.slice(1))
   const lag = async () => lagAt(log, 'one', 0, (await changelogOffsetOf(store))!)
   const indexed = async () => (await store.range('t', 'u', 100)).map(({ key }) => key)
@@ -130,6 +131,32 @@ describe('a restore', () => {
     await restored(1000 + 2 * dayMs)
     expect({ wiped, pages }).toEqual({ wiped: 0, pages: [0] })
     expect(await keys()).toEqual(['a'])
+  test('begins anew in the middle, when it was stopped for so long that tombstones may be gone', async () => {
+    let nowMs = 1000
+    await commit(row('a', null), row('b', null), checkpoint(1000))
+    const restore = await Restore.open({ ...parts(), tombstones: { ms: dayMs, nowMs: () => nowMs } })
+    const stopped = new AbortController()
+    const following = restore.follow(() => undefined, stopped.signal)
+    await settle()
+    // Stopped: what comes is heard of when its tombstone is gone.
+    const ends = log.ends.bind(log)
+    let wake = (): void => undefined
+    const asleep = new Promise<void>((resolve) => {
+      wake = resolve
+    })
+    log.ends = async (...place) => {
+      await asleep
+      return ends(...place)
+    }
+    await commit(erased('a', nowMs), row('c', null, nowMs), checkpoint(nowMs))
+    await settle()
+    log.compact(topic, 0, 0)
+    nowMs += 2 * dayMs
+    wake()
+    await settle()
+    expect([await keys(), wiped]).toEqual([['b', 'c'], 1])
+    stopped.abort()
+    await following
   })
 
   test('begins anew on a store of another log, and below the start of the changelog', async () => {
@@ -152,7 +179,6 @@ describe('a restore', () => {
     const stopped = new AbortController()
     let ends = 0
     const following = restore.follow(() => ends++, stopped.signal)
-    const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
     await settle()
     expect(ends).toBe(1)
     await commit(row('a', 20), row('b', 30), checkpoint(2))

@@ -43,19 +43,21 @@ const pageBytes = 16 << 20
 export class Restore {
   readonly #parts: RestoreParts
   readonly #topic: string
-  #offset: number
+  #offset = 0
   #checkpoint: Buffer | undefined
+  /** All that was written up to then has been read; tombstones written after it are missed once they are too old. */
+  #completeMs: number
 
-  private constructor(parts: RestoreParts, offset: number, checkpoint: Buffer | undefined) {
+  private constructor(parts: RestoreParts) {
     this.#parts = parts
     this.#topic = changelogOf(parts.stage.name)
-    this.#offset = offset
-    this.#checkpoint = checkpoint
+    this.#completeMs = this.#nowMs()
   }
 
   /** Takes up where the store is. A store that the changelog no longer tells all about is wiped first. */
   static async open(parts: RestoreParts): Promise<Restore> {
-    const { stage, partition, log, store, codec, tombstones, observer } = parts
+    const { stage, partition, log, store, codec } = parts
+    const restore = new Restore(parts)
     const ends = await log.ends(changelogOf(stage.name), partition)
     const [storedOffset, storedTime, checkpoint] = await store.getMany([
       changelogOffset,
@@ -79,6 +81,22 @@ export class Restore {
   static async #anew(parts: RestoreParts, start: number): Promise<Restore> {
     await parts.store.clear()
     return new Restore(parts, start, undefined)
+    if (!storedOffset) {
+      await restore.#clear(ends.start)
+      return restore
+    }
+    restore.#offset = int64Of(storedOffset)
+    restore.#checkpoint = checkpoint
+    // With nothing after it, nothing can have been missed, however old it is.
+    if (restore.#offset < ends.stable) {
+      restore.#completeMs = Math.max(
+        storedTime ? int64Of(storedTime) : 0,
+        checkpoint ? logTimeOf(stage, codec.decode('Checkpoint', checkpoint)) : 0,
+      )
+    }
+    const foreign = restore.#offset < ends.start || restore.#offset > ends.stable
+    if (foreign || restore.#mayHaveMissed()) await restore.#beginAnew()
+    return restore
   }
 
   /** The checkpoint that the store stands at; undefined if the task never committed. */
@@ -89,16 +107,22 @@ export class Restore {
   /** Applies all that is committed now. Throws the signal's reason when it aborts; what was applied stays. */
   async toStableEnd(signal: AbortSignal): Promise<void> {
     const { stage, log, partition, observer } = this.#parts
+    const askedMs = this.#nowMs()
     const { stable } = await log.ends(this.#topic, partition)
     while (this.#offset < stable) {
       signal.throwIfAborted()
       const limits = { maxRecords: pageRecords, maxBytes: pageBytes }
       const { records, nextOffset } = await log.fetch(this.#topic, partition, this.#offset, limits)
       invariant(nextOffset > this.#offset, 'a fetch below the stable end moves the position')
+      if (this.#mayHaveMissed()) {
+        await this.#beginAnew()
+        continue
+      }
       await this.#apply(records, nextOffset)
       const remaining = Math.max(0, stable - nextOffset)
       observer.restored?.(taskName(stage.name, partition), { records: records.length, remaining })
     }
+    this.#completeMs = askedMs
   }
 
   /** Applies what is committed and what comes, until the signal aborts. `caughtUp` is called each time it is at the end. */
@@ -109,6 +133,29 @@ export class Restore {
       caughtUp()
       await log.arrival(this.#topic, partition, this.#offset, signal)
     }
+  }
+
+  /** Whoever is stopped for long, in the middle of a restore or while following, comes back to a log without its tombstones. */
+  #mayHaveMissed(): boolean {
+    const { tombstones } = this.#parts
+    return tombstones !== undefined && this.#nowMs() - this.#completeMs >= tombstones.ms
+  }
+
+  async #beginAnew(): Promise<void> {
+    const { stage, partition, log, observer } = this.#parts
+    observer.wiped?.(taskName(stage.name, partition))
+    this.#completeMs = this.#nowMs()
+    await this.#clear((await log.ends(this.#topic, partition)).start)
+  }
+
+  async #clear(start: number): Promise<void> {
+    await this.#parts.store.clear()
+    this.#offset = start
+    this.#checkpoint = undefined
+  }
+
+  #nowMs(): number {
+    return this.#parts.tombstones?.nowMs() ?? 0
   }
 
   async #apply(records: readonly StoredRecord[], nextOffset: number): Promise<void> {
