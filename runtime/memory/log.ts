@@ -259,7 +259,7 @@ export class MemoryLog implements Log {
     const offset = partition.next++
     const logTimeMs = Number.isNaN(timestampMs) ? this.#now() : timestampMs
     const stored = { offset, kind, key, value, timestampMs: logTimeMs }
-    const entry: Entry = { stored, writer, transaction, metMs: undefined }
+    const entry: Entry = { stored, written: { ...stored, writer }, transaction, metMs: undefined }
     partition.entries.push(entry)
     partition.all.push(entry)
     return offset
@@ -300,7 +300,7 @@ type Transaction = {
 
 type Entry = {
   readonly stored: StoredRecord
-  readonly writer: string
+  readonly written: WrittenRecord
   readonly transaction: Transaction | undefined
   /** Of a tombstone: when a compaction first met it. */
   metMs: number | undefined
@@ -332,7 +332,7 @@ function stableEnd({ next, open }: Partition): number {
 function visible(entries: readonly Entry[], stable: number): readonly WrittenRecord[] {
   return entries
     .filter(({ stored, transaction }) => stored.offset < stable && transaction?.state !== 'aborted')
-    .map(({ stored, writer }) => ({ ...stored, writer }))
+    .map(({ written }) => written)
 }
 
 function firstAtOrAfter(entries: readonly Entry[], offset: number): number {

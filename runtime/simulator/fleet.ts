@@ -11,7 +11,7 @@ import type { Codec } from '../codec.ts'
 import { MillraceError } from '../errors.ts'
 import { HandClock } from '../memory/clock.ts'
 import { MemoryCoordinator } from '../memory/coordinator.ts'
-import { MemoryLog, type Passage } from '../memory/log.ts'
+import { MemoryLog, type Passage, type WrittenRecord } from '../memory/log.ts'
 import { Random } from '../random.ts'
 import type { AddressedRecord } from '../record.ts'
 import { type Stage, stageOf } from '../stage.ts'
@@ -42,11 +42,11 @@ export type FleetRun = {
   readonly trace: string
 }
 
-const steps = 80
+const steps = 40
 const healMs = 60_000
-const sessionTimeoutMs = 4000
-const pauseMaxMs = 20_000
-const tombstoneMs = 12_000
+const sessionTimeoutMs = 3000
+const pauseMaxMs = 12_000
+const tombstoneMs = 8000
 /** The inboxes keep what a process that was paused may yet ask for. */
 const inboxRetentionMs = 2 * pauseMaxMs
 const snapshotsMax = 4
@@ -256,14 +256,17 @@ class SimulatedFleet {
   }
 
   #compact(): void {
-    const compacted = allTopics(this.#parts.topology).filter(({ cleanup }) => cleanup === 'compact')
-    const { name, partitions } = this.#random.pick(compacted)
-    const partition = this.#random.below(partitions)
-    this.#marks.add('tombstoneExpired', this.#log.compact(name, partition, tombstoneMs))
-    const first = this.#log.records(name, partition)[0]
-    if (!first || !this.#random.chance(0.1)) return
-    this.#marks.add('changelogStartMoved')
-    this.#log.truncate(name, partition, first.offset)
+    for (const { name, partitions, cleanup } of allTopics(this.#parts.topology)) {
+      if (cleanup !== 'compact') continue
+      for (let partition = 0; partition < partitions; partition++) {
+        this.#marks.add('tombstoneExpired', this.#log.compact(name, partition, tombstoneMs))
+        if (!this.#random.chance(0.02)) continue
+        const [first] = this.#log.records(name, partition)
+        if (!first) continue
+        this.#marks.add('changelogStartMoved')
+        this.#log.truncate(name, partition, first.offset)
+      }
+    }
   }
 
   /** Inboxes lose what is old, and processed. */
@@ -392,8 +395,14 @@ class SimulatedFleet {
 
   /** What has been committed against a fold of the inboxes; unless `soFar`, all of it, and all stores. */
   #check({ soFar }: { readonly soFar: boolean }): void {
+    const histories = new Map<string, readonly WrittenRecord[]>()
+    const read = (topic: string, partition: number): readonly WrittenRecord[] => {
+      const place = `${topic}/${partition}`
+      const history = histories.get(place) ?? this.#log.history(topic, partition)
+      histories.set(place, history)
+      return history
+    }
     for (const { name, stage, partition } of this.#tasks()) {
-      const read = this.#log.history.bind(this.#log)
       const inbox = read(stage.inbox.name, partition)
       const folded = fold({ ...limits, stage, partition, inbox, codec: this.#parts.codec, definitionsOf })
       this.#safety.push(

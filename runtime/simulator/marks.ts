@@ -25,7 +25,6 @@ const names = [
   'staleDisk',
   'lostDisk',
   'wiped',
-  'wipedWhileOpen',
   'tombstoneExpired',
   'changelogStartMoved',
   'inboxStartMoved',

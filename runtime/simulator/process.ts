@@ -3,12 +3,15 @@ import type { Role } from '../assignment.ts'
 import { Codec, fixedSchemaIds, type SchemaIds } from '../codec.ts'
 import { MillraceError } from '../errors.ts'
 import type { Phase } from '../hosted-task.ts'
+import type { FetchLimits, Log } from '../log.ts'
 import type { Assignment } from '../membership.ts'
 import type { MemoryStores } from '../stores/memory.ts'
 import { taskName } from '../topology.ts'
 import { Worker, type WorkerObserver, type WorkerParts } from '../worker.ts'
 import { Gate } from './gate.ts'
 import type { FleetMarks } from './marks.ts'
+
+const pageRecords = 40
 
 /** ended: nothing it does is heard any more. */
 export type ProcessState = 'up' | 'paused' | 'stopping' | 'ended'
@@ -59,7 +62,7 @@ export class SimulatedProcess {
     const ids = new RemoteIds(() => clock.sleep(5, never), parts.registryIsUp)
     void Worker.start({
       ...parts,
-      log: gate.through(parts.log, 'log'),
+      log: gate.through(inShortPages(parts.log), 'log'),
       coordinator: gate.through(parts.coordinator, 'coordinator'),
       clock,
       stores: gate.through(parts.stores, 'store'),
@@ -94,7 +97,7 @@ export class SimulatedProcess {
       moved: (task, phase) => this.#moved(task, phase),
       assigned: (stage, assignment) => this.#assigned(stage, assignment),
       wiped: (task) => {
-        this.#marks.add(this.#phases.get(task) === 'following' ? 'wipedWhileOpen' : 'wiped')
+        this.#marks.add('wiped')
         this.#said(`${task} wiped`)
       },
       fault: (task, error) => {
@@ -136,6 +139,19 @@ export class SimulatedProcess {
       }
     }
   }
+}
+
+/** Few records to an answer, so that a restore has many, and may end between any two. */
+function inShortPages(log: Log): Log {
+  return new Proxy(log, {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(target, name, target)
+      if (typeof member !== 'function') return member
+      if (name !== 'fetch') return member.bind(target)
+      return (topic: string, partition: number, offset: number, limits: FetchLimits) =>
+        target.fetch(topic, partition, offset, { ...limits, maxRecords: Math.min(limits.maxRecords, pageRecords) })
+    },
+  })
 }
 
 /** A registry that is asked once for each schema, and answers a moment later, or not. */

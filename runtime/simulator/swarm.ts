@@ -21,7 +21,7 @@ const most = {
   registryOutage: 0.06,
   coordinatorOutage: 0.04,
   coordinatorMove: 0.05,
-  compaction: 0.5,
+  compaction: 0.4,
   retention: 0.2,
   // of a start
   staleDisk: 0.5,

@@ -7,12 +7,12 @@ import { alias, toyTopology } from '../../runtime/simulator/toy.ts'
 
 /** Runs a seed twice: a trace that differs says that something besides the seed has a say. */
 export async function simulateFleetTwice(seed: number): Promise<FleetRun & { readonly repeatable: boolean }> {
-  const first = await runOnce(seed)
-  const second = await runOnce(seed)
+  const first = await simulateFleetOnce(seed)
+  const second = await simulateFleetOnce(seed)
   return { ...first, repeatable: first.trace === second.trace }
 }
 
-function runOnce(seed: number): Promise<FleetRun> {
+export function simulateFleetOnce(seed: number): Promise<FleetRun> {
   const codec = new Codec(fixedSchemaIds())
   const shape = new Random('shape', seed)
   const partitions = { first: shape.between(1, 4), second: shape.between(1, 3) }
