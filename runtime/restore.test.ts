@@ -131,6 +131,8 @@ describe('a restore', () => {
     await restored(1000 + 2 * dayMs)
     expect({ wiped, pages }).toEqual({ wiped: 0, pages: [0] })
     expect(await keys()).toEqual(['a'])
+  })
+
   test('begins anew in the middle, when it was stopped for so long that tombstones may be gone', async () => {
     let nowMs = 1000
     await commit(row('a', null), row('b', null), checkpoint(1000))

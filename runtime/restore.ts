@@ -64,37 +64,21 @@ export class Restore {
       restoredTime,
       storedCheckpoint,
     ])
-    if (!storedOffset) return Restore.#anew(parts, ends.start)
-    const offset = int64Of(storedOffset)
-    const foreign = offset < ends.start || offset > ends.stable
-    const logTimeMs = Math.max(
-      storedTime ? int64Of(storedTime) : 0,
-      checkpoint ? latestClock(codec.decode('Checkpoint', checkpoint)) : 0,
-    )
-    const old = tombstones && tombstones.nowMs() - logTimeMs > tombstones.ms
-    const stale = !foreign && old && (await hasMore(parts, offset))
-    if (!foreign && !stale) return new Restore(parts, offset, checkpoint)
-    observer.wiped?.(taskName(stage.name, partition))
-    return Restore.#anew(parts, ends.start)
-  }
-
-  static async #anew(parts: RestoreParts, start: number): Promise<Restore> {
-    await parts.store.clear()
-    return new Restore(parts, start, undefined)
     if (!storedOffset) {
       await restore.#clear(ends.start)
       return restore
     }
-    restore.#offset = int64Of(storedOffset)
+    const offset = int64Of(storedOffset)
+    restore.#offset = offset
     restore.#checkpoint = checkpoint
-    // With nothing after it, nothing can have been missed, however old it is.
-    if (restore.#offset < ends.stable) {
+    const foreign = offset < ends.start || offset > ends.stable
+    // With no commit after it nothing can have been missed, however old it is.
+    if (!foreign && (await hasMore(parts, offset))) {
       restore.#completeMs = Math.max(
         storedTime ? int64Of(storedTime) : 0,
-        checkpoint ? logTimeOf(stage, codec.decode('Checkpoint', checkpoint)) : 0,
+        checkpoint ? latestClock(codec.decode('Checkpoint', checkpoint)) : 0,
       )
     }
-    const foreign = restore.#offset < ends.start || restore.#offset > ends.stable
     if (foreign || restore.#mayHaveMissed()) await restore.#beginAnew()
     return restore
   }
