@@ -298,9 +298,10 @@ describe('workers', () => {
     'whatever happens to them, the outputs are those of a fold: seed %i',
     async (seed) => {
       const random = new Random('fleet', seed)
+      const losses = new Random('losses', seed)
       let lossy = true
       const end = (): Passage | undefined =>
-        lossy && random.chance(0.004) ? { kind: random.chance(0.5) ? 'lost' : 'unanswered' } : undefined
+        lossy && losses.chance(0.004) ? { kind: losses.chance(0.5) ? 'lost' : 'unanswered' } : undefined
       const fleet = await Fleet.open({ standbys: seed % 3, warmupsMax: 1 + (seed % 2) }, { end })
       const disks = new Map(['a', 'b', 'c'].map((name) => [name, new MemoryStores()]))
       const up = new Map<string, Host>()
