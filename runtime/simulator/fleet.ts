@@ -20,8 +20,8 @@ import { defaultLimits, type TaskLimits } from '../task.ts'
 import { allTopics, changelogOf, type Topology, taskName } from '../topology.ts'
 import { compareOutputs, compareRows, compareTimers, rowsOfChangelog, rowsOfStore } from './compare.ts'
 import { type Folded, fold } from './fold.ts'
+import { SimulatedHost } from './host.ts'
 import { FleetMarks, type Mark } from './marks.ts'
-import { SimulatedProcess } from './process.ts'
 import { drawFaults, type Faults } from './swarm.ts'
 
 export type FleetParts = {
@@ -30,6 +30,8 @@ export type FleetParts = {
   readonly codec: Codec
   /** The next record of the input, but for log time, which is the log's own. */
   input(random: Random): AddressedRecord
+  /** Lets all that can run do so, until everything waits. */
+  settle(): Promise<void>
 }
 
 export type FleetRun = {
@@ -80,7 +82,7 @@ class SimulatedFleet {
   readonly #marks = new FleetMarks()
   readonly #trace = createHash('sha256')
   /** By name, those that were started last under it; one that was replaced may live on beside it. */
-  readonly #processes = new Map<string, SimulatedProcess>()
+  readonly #hosts = new Map<string, SimulatedHost>()
   readonly #safety: string[] = []
   /** Transactions, by writer and epoch, whose writer does not know how they ended. */
   readonly #unknown = new Map<string, 'late' | 'other'>()
@@ -94,7 +96,7 @@ class SimulatedFleet {
     const random = new Random('fleet', parts.seed)
     this.#random = random
     this.#faults = drawFaults(random)
-    this.#clock = new HandClock({ startMs: 1_000_000, settle: () => new Promise((resolve) => setImmediate(resolve)) })
+    this.#clock = new HandClock({ startMs: 1_000_000, settle: parts.settle })
     this.#coordinator = new MemoryCoordinator(this.#clock)
     this.#log = new MemoryLog({
       now: () => this.#clock.nowMs(),
@@ -134,17 +136,17 @@ class SimulatedFleet {
     if (random.chance(0.7))
       await this.#log.append(Array.from({ length: random.between(1, 15) }, () => this.#parts.input(random)))
     const name = random.pick(this.#names)
-    const process = this.#processes.get(name)
-    if (!process || process.state === 'ended') {
+    const host = this.#hosts.get(name)
+    if (!host || host.state === 'ended') {
       if (random.chance(0.4)) this.#start(name)
       return
     }
     const { restart, leave, twin, logOutage, registryOutage, coordinatorOutage, coordinatorMove } = this.#faults
     const { compaction, retention } = this.#faults
-    if (random.chance(0.2)) await this.#keepSnapshot(process)
-    if (random.chance(restart)) this.#stop(process, true)
-    if (random.chance(leave)) this.#stop(process, false)
-    if (process.state === 'paused' && random.chance(10 * twin)) this.#startTwin(process)
+    if (random.chance(0.2)) await this.#keepSnapshot(host)
+    if (random.chance(restart)) this.#stop(host, true)
+    if (random.chance(leave)) this.#stop(host, false)
+    if (host.state === 'paused' && random.chance(10 * twin)) this.#startTwin(host)
     if (random.chance(logOutage)) this.#cutOff(random.chance(0.3) ? this.#names : [name])
     if (random.chance(registryOutage)) this.#takeRegistryAway()
     if (random.chance(coordinatorOutage)) this.#takeCoordinatorAway()
@@ -156,7 +158,7 @@ class SimulatedFleet {
   #start(name: string): void {
     this.#say(`${name} starts`)
     const { topology } = this.#parts
-    const process = SimulatedProcess.start({
+    const host = SimulatedHost.start({
       topology,
       stages: topology.stages.map((stage) => stage.name),
       app: 'fleet',
@@ -179,50 +181,50 @@ class SimulatedFleet {
       befalls: (befallen, port, call) => this.#befalls(befallen, port, call),
       failed: (failed, error) => this.#failed(failed, error),
     })
-    this.#processes.set(name, process)
+    this.#hosts.set(name, host)
   }
 
   /** A call of a process, or the answer to one: the process may be stopped there, for good or for a while. */
-  async #befalls(process: SimulatedProcess, port: string, call: string): Promise<void> {
-    if (port === 'log' && this.#cut.has(process.name)) throw new MillraceError('KAFKA_UNAVAILABLE', 'the log is away')
-    if (!this.#faulty || process.state === 'ended') return
+  async #befalls(host: SimulatedHost, port: string, call: string): Promise<void> {
+    if (port === 'log' && this.#cut.has(host.name)) throw new MillraceError('KAFKA_UNAVAILABLE', 'the log is away')
+    if (!this.#faulty || host.state === 'ended') return
     const { kill, pause, slowCall } = this.#faults
     if (this.#random.chance(kill)) {
       this.#marks.add('killed')
-      this.#say(`${process.name} killed at ${port} ${call}`)
-      process.kill()
-    } else if (process.state === 'up' && this.#random.chance(pause)) {
+      this.#say(`${host.name} killed at ${port} ${call}`)
+      host.kill()
+    } else if (host.state === 'up' && this.#random.chance(pause)) {
       this.#marks.add('paused')
-      this.#say(`${process.name} paused at ${port} ${call}`)
-      process.pause()
-      void this.#after(this.#random.between(100, pauseMaxMs)).then(() => process.continue())
+      this.#say(`${host.name} paused at ${port} ${call}`)
+      host.pause()
+      void this.#after(this.#random.between(100, pauseMaxMs)).then(() => host.continue())
     } else if (call !== 'sleep' && this.#random.chance(slowCall)) {
       await this.#after(this.#random.between(1, 400))
     }
   }
 
-  #stop(process: SimulatedProcess, keepPlace: boolean): void {
-    if (process.state !== 'up' || !process.worker) return
-    process.state = 'stopping'
-    this.#say(`${process.name} stops, keepPlace ${keepPlace}`)
-    void process.worker.stop({ keepPlace, budgetMs: 3000 }).then(() => {
+  #stop(host: SimulatedHost, keepPlace: boolean): void {
+    if (host.state !== 'up' || !host.worker) return
+    host.state = 'stopping'
+    this.#say(`${host.name} stops, keepPlace ${keepPlace}`)
+    void host.worker.stop({ keepPlace, budgetMs: 3000 }).then(() => {
       this.#marks.add(keepPlace ? 'restarted' : 'left')
-      this.#say(`${process.name} stopped`)
-      process.kill()
+      this.#say(`${host.name} stopped`)
+      host.kill()
     })
   }
 
   /** The process is taken for dead, and started anew elsewhere under its name, while it sleeps. */
-  #startTwin(process: SimulatedProcess): void {
-    this.#disks.get(process.name)!.stores = new MemoryStores()
-    this.#start(process.name)
+  #startTwin(host: SimulatedHost): void {
+    this.#disks.get(host.name)!.stores = new MemoryStores()
+    this.#start(host.name)
   }
 
-  #failed(process: SimulatedProcess, error: unknown): void {
-    this.#say(`${process.name} failed`)
-    process.kill()
+  #failed(host: SimulatedHost, error: unknown): void {
+    this.#say(`${host.name} failed`)
+    host.kill()
     if (error instanceof MillraceError && error.code === 'PROCESS_REPLACED') this.#marks.add('replaced')
-    else this.#safety.push(`${process.name} failed: ${error instanceof Error ? error.stack : String(error)}`)
+    else this.#safety.push(`${host.name} failed: ${error instanceof Error ? error.stack : String(error)}`)
   }
 
   #cutOff(names: readonly string[]): void {
@@ -301,7 +303,7 @@ class SimulatedFleet {
     return disk.stores
   }
 
-  async #keepSnapshot({ name, stores }: SimulatedProcess): Promise<void> {
+  async #keepSnapshot({ name, stores }: SimulatedHost): Promise<void> {
     const snapshot = new Map<string, StoreSnapshot>()
     for (const task of this.#tasks())
       if (await stores.has(task.name)) snapshot.set(task.name, stores.snapshot(task.name))
@@ -359,9 +361,9 @@ class SimulatedFleet {
     let behind: string[] = []
     for (let healedMs = 0; healedMs < healMs; healedMs += 500) {
       for (const name of this.#names) {
-        const process = this.#processes.get(name)
-        process?.continue()
-        if (!process || process.state === 'ended') this.#start(name)
+        const host = this.#hosts.get(name)
+        host?.continue()
+        if (!host || host.state === 'ended') this.#start(name)
       }
       await this.#clock.advance(500)
       behind = await this.#behind()
@@ -372,14 +374,14 @@ class SimulatedFleet {
 
   async #behind(): Promise<string[]> {
     const behind = this.#log.openTransactions().map((id) => `${id} has an open transaction`)
-    for (const { name, worker } of this.#processes.values()) {
+    for (const { name, worker } of this.#hosts.values()) {
       const { ready, reasons } = worker?.health() ?? { ready: false, reasons: ['it has not started'] }
       if (!ready) behind.push(`${name} is not ready: ${reasons}`)
       for (const { task, role, phase } of worker?.tasks ?? [])
         if (role !== 'active' && phase !== 'following') behind.push(`${task} in ${name}, a ${role}, is ${phase}`)
     }
     for (const task of this.#tasks()) {
-      const running = [...this.#processes.values()].flatMap(
+      const running = [...this.#hosts.values()].flatMap(
         ({ worker }) =>
           worker?.tasks.flatMap((status) => (status.task === task.name ? (status.running ?? []) : [])) ?? [],
       )
@@ -420,7 +422,7 @@ class SimulatedFleet {
     const { codec } = this.#parts
     const changelog = rowsOfChangelog(this.#log.records(changelogOf(stage.name), partition))
     const differences = compareRows(`${task}: changelog`, stage, changelog, codec, folded)
-    for (const { name, worker, stores } of this.#processes.values()) {
+    for (const { name, worker, stores } of this.#hosts.values()) {
       if (!worker?.tasks.some((status) => status.task === task)) continue
       const where = `${task} in ${name}`
       const snapshot = stores.snapshot(task)

@@ -21,6 +21,7 @@ export function simulateFleetOnce(seed: number): Promise<FleetRun> {
     seed,
     topology: toyTopology(partitions),
     codec,
+    settle: () => new Promise((resolve) => setImmediate(resolve)),
     input: (random) => {
       const key = `${random.pick(['a', 'b'])}/k${random.below(12)}`
       const into = random.chance(0.03) ? random.pick(['fails early', 'fails late']) : `k${random.below(12)}`

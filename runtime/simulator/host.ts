@@ -14,23 +14,23 @@ import type { FleetMarks } from './marks.ts'
 const pageRecords = 40
 
 /** ended: nothing it does is heard any more. */
-export type ProcessState = 'up' | 'paused' | 'stopping' | 'ended'
+export type HostState = 'up' | 'paused' | 'stopping' | 'ended'
 
-export type ProcessParts = Omit<WorkerParts, 'codec' | 'observer' | 'stores' | 'failed'> & {
+export type HostParts = Omit<WorkerParts, 'codec' | 'observer' | 'stores' | 'failed'> & {
   readonly stores: MemoryStores
   readonly marks: FleetMarks
   /** Every call of the process comes by here, and every answer, which is of no port. */
-  befalls(process: SimulatedProcess, port: string, call: string): Promise<void>
-  failed(process: SimulatedProcess, error: unknown): void
+  befalls(host: SimulatedHost, port: string, call: string): Promise<void>
+  failed(host: SimulatedHost, error: unknown): void
   /** Whether the schema registry answers. */
   registryIsUp(): boolean
   said(what: string): void
 }
 
-export class SimulatedProcess {
+export class SimulatedHost {
   readonly name: string
   readonly stores: MemoryStores
-  state: ProcessState = 'up'
+  state: HostState = 'up'
   worker: Worker | undefined
   readonly #gate: Gate
   readonly #marks: FleetMarks
@@ -41,7 +41,7 @@ export class SimulatedProcess {
   readonly #promoted = new Map<string, Role>()
   #wasPaused = false
 
-  private constructor({ process, stores, befalls, marks, said }: ProcessParts) {
+  private constructor({ process, stores, befalls, marks, said }: HostParts) {
     this.name = process
     this.stores = stores
     this.#gate = new Gate({
@@ -53,12 +53,12 @@ export class SimulatedProcess {
   }
 
   /** Begins to start; the worker is there when it has looked at its disk. */
-  static start(parts: ProcessParts): SimulatedProcess {
-    const process = new SimulatedProcess(parts)
-    const gate = process.#gate
+  static start(parts: HostParts): SimulatedHost {
+    const host = new SimulatedHost(parts)
+    const gate = host.#gate
     const clock = gate.through(parts.clock, 'clock')
     const never = new AbortController().signal
-    const failed = (error: unknown): void => parts.failed(process, error)
+    const failed = (error: unknown): void => parts.failed(host, error)
     const ids = new RemoteIds(() => clock.sleep(5, never), parts.registryIsUp)
     void Worker.start({
       ...parts,
@@ -67,12 +67,12 @@ export class SimulatedProcess {
       clock,
       stores: gate.through(parts.stores, 'store'),
       codec: new Codec(ids),
-      observer: process.#observer(),
+      observer: host.#observer(),
       failed,
     }).then((worker) => {
-      process.worker = worker
+      host.worker = worker
     }, failed)
-    return process
+    return host
   }
 
   kill(): void {
