@@ -4,7 +4,7 @@ import type { Random } from '../random.ts'
 /** The most that a seed may draw. Calls are those of a process on its ports, answers counted too. */
 const most = {
   // of a call
-  kill: 0.0006,
+  kill: 0.0012,
   pause: 0.001,
   slowCall: 0.03,
   // of a commit

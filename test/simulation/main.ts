@@ -3,6 +3,9 @@
  * Exit codes: 1 something was committed that should not have been, or is missing; 2 all healed, and not all caught up;
  * 3 a rare branch was never reached; 4 a seed ran differently the second time.
  */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { Command, Option } from 'commander'
 import { simulateFleetTwice } from './fleet.ts'
 import { simulateTopology } from './topology.ts'
@@ -38,8 +41,16 @@ const seeds =
   options.seed !== undefined && program.getOptionValueSource('seeds') === 'default' ? 1 : Number(options.seeds)
 
 const exitCodes = new Set<number>()
-for (const world of options.world ? [options.world] : Object.keys(worlds)) await runWorld(world)
+if (options.world) await runWorld(options.world)
+else await Promise.all(Object.keys(worlds).map(runApart))
 process.exitCode = exitCodes.size > 0 ? Math.min(...exitCodes) : 0
+
+/** Each world in a process of its own, for they share nothing. */
+async function runApart(world: string): Promise<void> {
+  const child = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2), '--world', world])
+  const [code] = (await once(child, 'exit')) as [number | null]
+  if (code !== 0) exitCodes.add(code ?? 1)
+}
 
 async function runWorld(world: string): Promise<void> {
   const startedMs = performance.now()
