@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { addressesIn } from '../../deploy/local/addresses.ts'
 import { LocalProcess } from '../../deploy/local/process.ts'
 import { type Ended, millrace, millraceJson, temporaryFolder } from './millrace.ts'
@@ -48,7 +48,8 @@ describe('from jars', () => {
 
     const admin = new Kafka({ brokers: [addresses.KAFKA_BROKERS], logLevel: logLevel.NOTHING }).admin()
     await admin.connect()
-    await admin.createTopics({ topics: [{ topic: 'kept' }], waitForLeaders: true })
+    await admin.createTopics({ topics: [{ topic: 'kept' }], waitForLeaders: false })
+    await vi.waitFor(() => admin.fetchTopicMetadata({ topics: ['kept'] }), { timeout: 10_000, interval: 100 })
     await admin.disconnect()
     expect((await fetch(`${addresses.SCHEMA_REGISTRY_URL}/subjects`)).status).toBe(200)
 

@@ -15,10 +15,11 @@ import { partitionOf } from '../../runtime/partitioner.ts'
 import type { StoredRecord } from '../../runtime/record.ts'
 import { allTopics, taskName } from '../../runtime/topology.ts'
 import type { IdentityAlias } from '../../schemas/avro/types.ts'
+import { kafkaForTests } from '../parts.ts'
 import type { Said } from './process.ts'
 import { differencesFrom, inputOf, partitions, sessionTimeoutMs, topology } from './relay.ts'
 
-const brokers = process.env['KAFKA_BROKERS']
+const brokers = (await kafkaForTests())?.join(',')
 const codec = new Codec(fixedSchemaIds())
 const script = fileURLToPath(new URL('./process.ts', import.meta.url))
 const everything = partitions * topology.stages.length
