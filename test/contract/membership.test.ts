@@ -7,6 +7,7 @@ import { KafkaCoordinator } from '../../runtime/kafka/coordinator.ts'
 import { defaultMembership, Membership } from '../../runtime/membership.ts'
 import { HandClock } from '../../runtime/memory/clock.ts'
 import { MemoryCoordinator } from '../../runtime/memory/coordinator.ts'
+import { kafkaForTests } from '../parts.ts'
 import { membershipContract } from './membership.ts'
 
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
@@ -30,7 +31,7 @@ membershipContract('memory', async () => {
   }
 })
 
-const brokers = process.env['KAFKA_BROKERS']
+const brokers = (await kafkaForTests())?.join(',')
 if (brokers) {
   test('a group on Kafka shows other programs who reads what, and how far', async () => {
     const group = `test-membership-${process.pid}-${Date.now()}`
@@ -77,7 +78,7 @@ if (brokers) {
     pass: (ms) => systemClock.sleep(ms, new AbortController().signal),
     dispose: async () => undefined,
   }))
-} else describe.skip('membership: kafka (KAFKA_BROKERS is not set)', () => test('is skipped', () => undefined))
+} else describe.skip('membership: kafka (there is none)', () => test('is skipped', () => undefined))
 
 test('a coordinator that is away for a while takes nobody their place', async () => {
   const clock = new HandClock({ settle })
