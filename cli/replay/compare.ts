@@ -6,9 +6,9 @@ import type { Topology } from '../../runtime/topology.ts'
 import { partitionsOf } from '../data.ts'
 import { deployedTopology } from '../deployed-topology.ts'
 import { recordsOf } from '../topics.ts'
+import { inputOffsetsOf } from './progress.ts'
 import { rebuildLag } from './rebuild.ts'
 import { replayedStage, replayLog } from './replay.ts'
-import { inputOffsetsOf } from './same-bytes.ts'
 
 /** Examples are of one side alone: at most five, in order. */
 export type Difference = {

@@ -1,7 +1,7 @@
 /** Which records of a topic a replay reads: a range of offsets in each partition. */
 import { MillraceError } from '../../runtime/errors.ts'
 import type { Log } from '../../runtime/log.ts'
-import type { StoredRecord } from '../../runtime/record.ts'
+import { controlKinds, type StoredRecord } from '../../runtime/record.ts'
 import { batchesOf } from '../topics.ts'
 
 /** From the first offset on, up to the second, which is not in it. */
@@ -80,13 +80,16 @@ async function firstAtOrAfter(log: Log, topic: string, partition: number, atMs: 
   return low
 }
 
-/** The first record at an offset or after it; undefined when there is none. */
+/** The first record at an offset or after it, leaving out markers, whose time is not the log's; undefined when there is none. */
 export async function firstFrom(
   log: Log,
   topic: string,
   partition: number,
   offset: number,
 ): Promise<StoredRecord | undefined> {
-  for await (const batch of batchesOf(log, topic, partition, offset)) return batch[0]
+  for await (const batch of batchesOf(log, topic, partition, offset)) {
+    const first = batch.find(({ kind }) => kind !== controlKinds.marker)
+    if (first) return first
+  }
   return undefined
 }

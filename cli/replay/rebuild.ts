@@ -119,6 +119,7 @@ class History {
           const { value: record, done } = await records.next()
           if (done) return
           this.read++
+          if (record.kind === controlKinds.marker) continue // has the time of whoever applied it, and moves no clock
           clockMs = Math.max(clockMs, record.timestampMs)
           this.lastMs = Math.max(this.lastMs, clockMs)
           if (record.kind !== 'event' || !record.value) continue

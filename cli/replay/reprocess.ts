@@ -14,6 +14,7 @@ import { totalsOf } from '../totals.ts'
 import { InboxLog } from './inbox-log.ts'
 import type { Live } from './live.ts'
 import { manifestsOf } from './manifests.ts'
+import { checkpointKey, inputOffsetsOf } from './progress.ts'
 import { type Bounds, firstFrom, type Range, rangesOf, sizeOf } from './ranges.ts'
 import { type Progressing, type ReplayResult, replayLog, requireSame, storesFolder } from './replay.ts'
 
@@ -31,7 +32,7 @@ export async function reprocess(live: Live, options: ReprocessOptions): Promise<
   const { inbox } = stageOf(topology, stage)
   const own = new Set([...declared.emits, changelogOf(stage), deadOf(stage)].filter((topic) => topic !== inbox.name))
   await shadow.createTopics(allTopics(topology).filter((topic) => own.has(topic.name)))
-  const ranges = await rangesOf(log, inbox, options)
+  const ranges = await processedOf(live, stage, inbox.partitions, await rangesOf(log, inbox, options))
   for (const [partition, range] of ranges.entries()) await begin(live, shadow, stage, inbox.name, partition, range)
 
   const stores = new RocksStores(await storesFolder(live, name))
@@ -63,6 +64,17 @@ export async function reprocess(live: Live, options: ReprocessOptions): Promise<
   }
 }
 
+/** As far as the live stage has come: beyond there is nothing yet that the replay could be compared with. */
+async function processedOf(
+  { log, codec }: Live,
+  stage: string,
+  partitions: number,
+  ranges: readonly Range[],
+): Promise<readonly Range[]> {
+  const processed = await inputOffsetsOf(log, codec, stage, partitions)
+  return ranges.map(({ from, to }, partition) => ({ from, to: Math.max(from, Math.min(to, processed[partition]!)) }))
+}
+
 /** A task that is not to begin at the first offset gets a checkpoint to begin from: with no state, and the definitions of then. */
 async function begin(
   { log, codec }: Live,
@@ -84,8 +96,8 @@ async function begin(
   const record = {
     topic,
     partition,
-    kind: 'checkpoint',
-    key: 'checkpoint',
+    kind: checkpointKey,
+    key: checkpointKey,
     value,
     timestampMs: first?.timestampMs ?? 0,
   }

@@ -7,6 +7,7 @@ import { stageOf } from '../../runtime/stage.ts'
 import { changelogOf, taskName } from '../../runtime/topology.ts'
 import { deployedTopology } from '../deployed-topology.ts'
 import { recordsOf } from '../topics.ts'
+import { checkpointKey, inputOffsetsOf } from './progress.ts'
 import { replayedStage, replayLog } from './replay.ts'
 
 /** Of one topic; keys are examples of those whose records differ, at most five. */
@@ -17,7 +18,6 @@ export type SameBytes = {
   readonly examples: readonly string[]
 }
 
-const checkpointKey = 'checkpoint'
 const examplesMax = 5
 
 /**
@@ -51,19 +51,6 @@ export async function compareBytes(log: Log, codec: Codec, name: string): Promis
   return [...compared, await compareKeys(log, shadow, changelogOf(stage), inbox.partitions, 'compact')]
 }
 
-/** Next offsets of the inbox, by partition, as the checkpoints of a stage tell; 0 where there is none. */
-export async function inputOffsetsOf(
-  log: Log,
-  codec: Codec,
-  stage: string,
-  partitions: number,
-): Promise<readonly number[]> {
-  const offsets = Array.from({ length: partitions }, () => 0)
-  for await (const { partition, key, value } of recordsOf(log, changelogOf(stage), partitions))
-    if (key === checkpointKey) offsets[partition] = codec.decode('Checkpoint', value!).inputOffset
-  return offsets
-}
-
 async function requireSameProgress(
   log: Log,
   shadow: Log,
@@ -77,7 +64,7 @@ async function requireSameProgress(
   if (other < 0) return
   throw new MillraceError(
     'INPUT_INVALID',
-    `${taskName(stage, other)} is at offset ${live[other]} live and at ${replayed[other]} in the replay; stop the stage, and replay to its end`,
+    `${taskName(stage, other)} is at offset ${live[other]} live and at ${replayed[other]} in the replay; stop the stage, and run the replay again`,
   )
 }
 

@@ -5,6 +5,9 @@ import { boundOf } from '../../cli/replay/ranges.ts'
 import { type RebuildOptions, rebuild } from '../../cli/replay/rebuild.ts'
 import { type ReprocessOptions, reprocess } from '../../cli/replay/reprocess.ts'
 import { compareBytes } from '../../cli/replay/same-bytes.ts'
+import { recordsOf } from '../../cli/topics.ts'
+import type { Codec } from '../../runtime/codec.ts'
+import type { Log } from '../../runtime/log.ts'
 import { temporaryFolder } from '../cli/millrace.ts'
 import { kafkaForTests, registryForTests } from '../parts.ts'
 import { Deployment } from './deployment.ts'
@@ -75,8 +78,19 @@ for (const [where, deploy, events, possible] of places) {
       expect(comparison.profiles?.same).toBeGreaterThan(events / 10)
       expect(comparison.segments?.['lapsed_30d'] ?? comparison.segments?.['german_customers']).toBeDefined()
       expect(await deployment.read((log) => log.ends('connect.email_tool', 0))).toEqual(sent)
+      // Time passes in it as it did: members come and go, but for short visits of a customer's several clients.
+      const entered = await deployment.read(countEntered)
+      expect(entered).toBeGreaterThan(events / 10)
+      expect(Math.abs(result.entered - entered)).toBeLessThanOrEqual(entered / 20)
     }, 120_000)
   })
+}
+
+async function countEntered(log: Log, codec: Codec): Promise<number> {
+  let entered = 0
+  for await (const { value } of recordsOf(log, 'segments.memberships', 3))
+    if (codec.decode('MembershipTransition', value!).status === 'entered') entered++
+  return entered
 }
 
 const differing = ({ segments, profiles }: Comparison): string[] =>
