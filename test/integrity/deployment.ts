@@ -29,6 +29,7 @@ export class StageProcess {
   #child: ChildProcess | undefined
   #paused = false
   #retired = false
+  #hasPlan = false
   #port = 0
   #complaints = ''
 
@@ -45,6 +46,7 @@ export class StageProcess {
     this.#child = child
     this.#complaints = ''
     this.#phases.clear()
+    this.#hasPlan = false
     createInterface({ input: child.stdout! }).on('line', (line) => {
       if (this.#child === child) this.#hear(JSON.parse(line))
     })
@@ -57,6 +59,11 @@ export class StageProcess {
   get running(): readonly string[] {
     if (!this.alive || this.#paused) return []
     return [...this.#phases].flatMap(([task, phase]) => (phase === 'running' ? [task] : []))
+  }
+
+  /** Awake, and not yet told by its group what to do. */
+  get joining(): boolean {
+    return this.alive && !this.#paused && !this.#hasPlan
   }
 
   get alive(): boolean {
@@ -102,7 +109,8 @@ export class StageProcess {
   }
 
   #hear({ msg, ...told }: Line): void {
-    if (msg === 'moved') this.#phases.set(String(told['task']), String(told['phase']))
+    if (msg === 'assigned') this.#hasPlan = true
+    else if (msg === 'moved') this.#phases.set(String(told['task']), String(told['phase']))
     else if (msg === 'started') this.#port = Number(told['port'])
     else if (msg === 'a turn ended without a commit')
       this.faults.push(String((told['err'] as { code?: unknown } | undefined)?.code ?? 'UNEXPECTED'))
@@ -136,12 +144,16 @@ export class Deployment {
     return this.processes.filter((process) => process.stage === stage)
   }
 
-  /** Waits until each task of these stages runs in some process that is awake. Answers how long that took. */
+  /**
+   * Waits until each task of these stages runs in some process that is awake, and each such process has joined. Answers
+   * how long that took.
+   */
   async whole(stages: readonly string[] = Object.keys(this.#parts.tasks), withinMs = 90_000): Promise<number> {
     const startMs = performance.now()
     const missing = (stage: string): number =>
       this.#parts.tasks[stage]! - new Set(this.of(stage).flatMap(({ running }) => running)).size
-    while (stages.some((stage) => missing(stage) > 0)) {
+    const joining = (stage: string): boolean => this.of(stage).some((process) => process.joining)
+    while (stages.some((stage) => missing(stage) > 0 || joining(stage))) {
       this.#requireNoDeaths()
       if (performance.now() - startMs > withinMs)
         throw new Error(`not whole within ${withinMs} ms: ${stages.map((stage) => `${stage} lacks ${missing(stage)}`)}`)
