@@ -14,19 +14,13 @@ const url = (await registryForTests())!
 const tenantKey = 'a tenant key of the tests'
 const dayMs = 24 * 3600 * 1000
 
-type Transition = {
-  readonly id: string
-  readonly profileId: string
-  readonly reason: string
-  readonly mergedInto: string | null
-}
-
-/** Of a body that was cut off nobody knows. */
-function clientOf(body: string): { readonly uid?: string; readonly duid?: string } {
+/** A body that was cut off is one, too: a bad row. */
+function isAnonymousView(body: string): boolean {
   try {
-    return JSON.parse(body)
+    const { e, uid } = JSON.parse(body)
+    return e === 'pv' && uid === undefined
   } catch {
-    return {}
+    return true
   }
 }
 
@@ -63,12 +57,11 @@ describe.skipIf(!brokers || !url)('on a cluster', () => {
     return { ask, metric, end }
   }
 
-  const transitionsOf = async (...place: readonly string[]): Promise<Transition[]> => {
+  /** By id. */
+  const transitionsOf = async (...place: readonly string[]): Promise<ReadonlyMap<string, unknown>> => {
     const { stdout } = await millrace(['dump', 'segments.memberships', '--json', ...place])
-    return stdout
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line).value)
+    const values = stdout.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line).value]))
+    return new Map(values.map((value) => [value.id, value]))
   }
 
   test('a history gives the transitions it gives in a folder; SIGTERM drains; another key is turned away', async () => {
@@ -83,23 +76,20 @@ describe.skipIf(!brokers || !url)('on a cluster', () => {
     })
     expect(await stages.ask('/healthz')).toBe('{"status":"ok"}')
 
-    // One client a person: what GRAPH decides then depends on nothing but the events themselves.
+    // Page views of visitors who never log in: GRAPH decides between clients in the order in which they reach it, and here
+    // it has nothing to decide between.
     const file = join(folder.path, 'history.tp2')
     const startMs = Date.now() - 25 * dayMs
     const bodies: string[] = []
-    const clients = new Map<string, string>()
     for (const { raw } of generateTraffic({
       seed: 3,
-      events: 1500,
-      visitors: 300,
+      events: 3000,
+      visitors: 400,
       tenant: 'retail',
       startMs,
       days: 20,
-    })) {
-      const { uid, duid } = clientOf(raw.body)
-      if (uid && duid && clients.set(uid, clients.get(uid) ?? duid).get(uid) !== duid) continue
-      bodies.push(raw.body)
-    }
+    }))
+      if (isAnonymousView(raw.body)) bodies.push(raw.body)
     await writeFile(file, bodies.filter((body) => body !== '').join('\n'))
     const history = ['ingest', file, '--format', 'tp2', '--history']
     const embedded = join(folder.path, 'embedded')
@@ -117,17 +107,9 @@ describe.skipIf(!brokers || !url)('on a cluster', () => {
     expect((await stages.metric('records_bad_total')).reduce((sum, each) => sum + each, 0)).toBe(expected['bad'])
     expect(await stages.metric('records_dead_total')).toEqual([])
 
-    // Merges come in the order in which partitions reach GRAPH; of profiles they do not touch every record is the same.
     const [here, there] = await Promise.all([transitionsOf('--data', embedded), transitionsOf(...cluster)])
-    const merged = new Set(
-      [...here, ...there].flatMap(({ reason, profileId, mergedInto }) =>
-        reason === 'merge' ? [profileId, mergedInto] : [],
-      ),
-    )
-    const untouched = (all: readonly Transition[]) =>
-      new Map(all.filter(({ profileId }) => !merged.has(profileId)).map((transition) => [transition.id, transition]))
-    expect(untouched(here).size).toBeGreaterThan(500)
-    expect(untouched(there)).toEqual(untouched(here))
+    expect(here.size).toBeGreaterThan(200)
+    expect(there).toEqual(here)
     expect(await stages.end()).toEqual({ status: 0, clean: true })
 
     process.env['MILLRACE_TENANT_KEY'] = 'another key of the tests'
