@@ -13,7 +13,8 @@ export type LatencyFigures = { readonly p50Ms: number; readonly p99Ms: number; r
 const prefix = 'latency.'
 const partitions = 'identify=4,graph=2,profile=4'
 const tasks = 10
-const warmUpSeconds = 10
+/** Until V8 has compiled what a steady service has compiled long since. */
+const warmUpSeconds = 45
 
 export async function benchLatency(
   deployment: Deployment,
