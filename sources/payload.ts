@@ -1,4 +1,5 @@
 /** Tracker payloads: several events in one JSON text become one raw event each, so that a bad one fails alone. */
+import { payloadParameters, requiredParameters } from '../schemas/payload-data.ts'
 import { type Fields, failedRawEvent, notExpected, notJson, type Origin, rawEvent, type Sourced } from './raw-event.ts'
 
 /** Events of one payload: a few bytes each would otherwise become a record each. */
@@ -6,9 +7,10 @@ export const payloadEventsMax = 2_000
 
 /**
  * The events of a `payload_data` envelope, in order; `querystring` parameters of the origin count for each of them. An
- * envelope that is none, or not JSON, is one failure that holds the text. Never empty.
+ * envelope that is none, or not JSON, is one failure that holds the text, and so is, if `strict`, one with an event in it
+ * that breaks the tracker protocol. Never empty.
  */
-export function splitPayload(origin: Origin, text: string): readonly Sourced[] {
+export function splitPayload(origin: Origin, text: string, { strict = false } = {}): readonly Sourced[] {
   const whole = (failure: Parameters<typeof failedRawEvent>[4]): readonly Sourced[] => [
     failedRawEvent(origin, 'tp2', 0, text, failure),
   ]
@@ -26,6 +28,8 @@ export function splitPayload(origin: Origin, text: string): readonly Sourced[] {
   if (elements.length > payloadEventsMax) {
     return whole(notExpected('body', `data: at most ${payloadEventsMax} events`))
   }
+  const broken = strict ? elements.map(violationOf).find((violation) => violation !== null) : undefined
+  if (broken) return whole(notExpected('body', broken))
   try {
     return elements.map((element: unknown, index) => elementOf(origin, element, index))
   } catch (error) {
@@ -33,6 +37,15 @@ export function splitPayload(origin: Origin, text: string): readonly Sourced[] {
     // an element of thousands of levels can be parsed, but not written again
     return whole(notJson('body', 'invalid json: maximum allowed JSON depth exceeded'))
   }
+}
+
+/** The first that `payload_data` has against an element; VALIDATE says all of it where events fail alone. */
+function violationOf(element: unknown, index: number): string | null {
+  if (!isObject(element)) return `$[${index}]: a JSON object`
+  const odd = Object.keys(element).find((name) => !payloadParameters.has(name) || typeof element[name] !== 'string')
+  if (odd !== undefined) return `$[${index}].${odd.slice(0, 128)}: only parameters of the tracker protocol, as texts`
+  const missing = requiredParameters.find((name) => !Object.hasOwn(element, name))
+  return missing === undefined ? null : `$[${index}].${missing}: is missing but it is required`
 }
 
 /** What a querystring adds to, and overrules in, every event of its payload. Without a prototype: any name is a name. */

@@ -15,7 +15,9 @@ export type Files = {
   readonly schemas: ReadonlyMap<string, string>
 }
 
-export const rootFiles = ['millrace.yaml', 'identity.yaml', 'consent.yaml'] as const
+const requiredFiles = ['millrace.yaml', 'identity.yaml', 'consent.yaml'] as const
+const optionalFiles = ['collector.yaml'] as const
+const rootFiles: readonly string[] = [...requiredFiles, ...optionalFiles]
 const folders = ['traits', 'segments', 'destinations', 'schemas'] as const
 
 const fileBytesMax = 131_072
@@ -38,10 +40,10 @@ export async function readFiles(folder: string, problems: Problem[]): Promise<Fi
   }
   const root = new Map<string, string>()
   for (const name of entries ? rootFiles : []) {
-    const text = entries!.some((entry) => entry.name === name) ? await reader.text(name) : undefined
-    if (text === undefined && !entries!.some((entry) => entry.name === name))
-      report(name, 'no such file', `a file ${name}`)
-    if (text !== undefined) root.set(name, text)
+    if (entries!.some((entry) => entry.name === name)) {
+      const text = await reader.text(name)
+      if (text !== undefined) root.set(name, text)
+    } else if (requiredFiles.some((required) => required === name)) report(name, 'no such file', `a file ${name}`)
   }
   const present = new Set(entries?.map(({ name }) => name))
   const yaml = async (name: (typeof folders)[number]) =>

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { MillraceError } from '../runtime/errors.ts'
+import { defaultCollector } from './collector.ts'
 import { formatProblem } from './problem.ts'
 import { checkWorkspace, loadWorkspace } from './workspace.ts'
 
@@ -72,7 +73,8 @@ test('the example shop has no problems', async () => {
 
 test('a sound workspace is lowered whole', async () => {
   const workspace = await loadWorkspace(await folderWith())
-  const { schemas, ...definitions } = workspace
+  const { schemas, collector, ...definitions } = workspace
+  expect(collector).toEqual(defaultCollector)
   expect([...schemas.keys()]).toEqual([
     'iglu:com.example/consent/jsonschema/1-0-0',
     'iglu:com.example/purchase/jsonschema/1-0-0',
@@ -218,7 +220,7 @@ const refused: readonly (readonly [string, Readonly<Record<string, string | Buff
     'a misnamed file',
     { 'identity.yaml': null, 'identiy.yaml': sound['identity.yaml']! },
     [
-      "identiy.yaml: found 'identiy.yaml', expected one of millrace.yaml, identity.yaml, consent.yaml (did you mean 'identity.yaml'?)",
+      "identiy.yaml: found 'identiy.yaml', expected one of millrace.yaml, identity.yaml, consent.yaml, collector.yaml (did you mean 'identity.yaml'?)",
       'identity.yaml: found no such file, expected a file identity.yaml',
     ],
   ],
@@ -509,6 +511,23 @@ const refused: readonly (readonly [string, Readonly<Record<string, string | Buff
     ['traits/x.yaml:1:1: found more than 32 levels, expected at most as many'],
   ],
 ]
+
+test('a workspace says how its collector answers', async () => {
+  const text =
+    'paths: { /shop/t: /com.snowplowanalytics.snowplow/tp2 }\ncookies: { domains: [shop.example] }\ntrustProxy: true\ncompat: strict\n'
+  expect((await loadWorkspace(await folderWith({ 'collector.yaml': text }))).collector).toEqual({
+    paths: { '/shop/t': '/com.snowplowanalytics.snowplow/tp2' },
+    cookies: { domains: ['shop.example'] },
+    trustProxy: true,
+    compat: 'strict',
+  })
+  const wrong = 'paths: { shop?x: tp2 }\ncookies: { domains: [https://shop.example] }\ncompat: lax\n'
+  expect(await problemsWith({ 'collector.yaml': wrong })).toEqual([
+    "collector.yaml:1:18 paths.shop?x: found 'tp2', expected /com.snowplowanalytics.snowplow/tp2, or another /vendor/version",
+    "collector.yaml:2:22 cookies.domains[0]: found 'https://shop.example', expected a domain, such as shop.example",
+    "collector.yaml:3:9 compat: found 'lax', expected one of per-event, strict",
+  ])
+})
 
 test.each(refused)('refused: %s', async (_, changes, expected) => {
   expect(await problemsWith(changes)).toEqual(expected)

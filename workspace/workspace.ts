@@ -8,6 +8,7 @@ import type {
 } from '../schemas/definitions.ts'
 import { byText } from './canonical.ts'
 import { Catalogue } from './catalogue.ts'
+import { type CollectorSettings, defaultCollector, readCollector } from './collector.ts'
 import { readConsent } from './consent.ts'
 import { readDestination } from './destinations.ts'
 import { readFiles } from './folder.ts'
@@ -26,6 +27,7 @@ export type Workspace = {
   readonly name: string
   /** The environment variable that holds the tenant's secret key; null: the program makes and keeps one. */
   readonly tenantKeyEnv: string | null
+  readonly collector: CollectorSettings
   readonly schemas: ReadonlyMap<string, string>
   readonly identity: IdentityRules
   readonly consent: ConsentRules
@@ -60,6 +62,8 @@ export async function checkWorkspace(folder: string): Promise<Checked> {
     )
 
   const settings = readSettings(sourceOf('millrace.yaml'))
+  const collectorSource = sourceOf('collector.yaml')
+  const collector = collectorSource ? readCollector(collectorSource) : defaultCollector
   const parsed = readSchemas(files.schemas, problems)
   const catalogue = new Catalogue(parsed)
   const identitySource = sourceOf('identity.yaml')
@@ -80,10 +84,11 @@ export async function checkWorkspace(folder: string): Promise<Checked> {
   }
   const destinations = entriesOf('destinations').map((entry) => readDestination(entry, scope))
 
-  if (problems.length > 0 || !settings || !identity || !consent) return { workspace: null, problems }
+  if (problems.length > 0 || !settings || !collector || !identity || !consent) return { workspace: null, problems }
   const schemas = new Map([...parsed].map(([key, schema]): [string, string] => [key, schemaText(schema)]))
   const workspace = {
     ...settings,
+    collector,
     schemas: new Map([...schemas].sort(([a], [b]) => byText(a, b))),
     identity,
     consent,

@@ -31,11 +31,11 @@ export function addCollect(program: Command): void {
           import('../cluster/collector-metrics.ts'),
         ])
       await untilSignal(async () => {
-        const { tenant } = await loadWorkspace(options.workspace)
+        const { tenant, collector: settings } = await loadWorkspace(options.workspace)
         const { log, codec, topology, close } = await openCluster(place)
         const { partitions } = topicOf(topology, 'events.raw')
         const metrics = collectorMetrics(() => collector.counters)
-        const collector = createCollector({ log, codec, partitions, tenantOf: () => tenant, metrics })
+        const collector = createCollector({ log, codec, partitions, tenantOf: () => tenant, ...settings, metrics })
         const port = await collector.listen(options.port, options.host).catch(async (error) => {
           await close()
           throw error

@@ -8,6 +8,7 @@ import { type Engine, openEngine } from '../engine.ts'
 import { Latency } from '../latency.ts'
 import { totalsOf } from '../totals.ts'
 import { Audiences, membershipsTopic } from './audiences.ts'
+import { LogMicro } from './micro.ts'
 import { Rate } from './rate.ts'
 import type { Status } from './status.ts'
 
@@ -90,7 +91,9 @@ export class Service {
       audiences = new Audiences(codec)
       await audiences.load(log, topicOf(topology, membershipsTopic).partitions)
       const { partitions } = topicOf(topology, 'events.raw')
-      const collector = createCollector({ log, codec, partitions, tenantOf: () => workspace.tenant })
+      const micro = await LogMicro.open({ log, codec, topology, lag: () => engine.runner.lag() })
+      const { tenant, collector: settings } = workspace
+      const collector = createCollector({ log, codec, partitions, tenantOf: () => tenant, ...settings, micro })
       const listening = await collector.listen(port)
       const receiver = demo ? 'unless-here' : 'never'
       const deliveries = await Deliveries.start(engine, { env: process.env, receiver }).catch(async (error) => {

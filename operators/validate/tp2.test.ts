@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { payloadParameters } from '../../schemas/payload-data.ts'
 import { columns } from './columns.ts'
 import { newDraft } from './draft.ts'
 import { Findings } from './failure.ts'
 import { schemaBookOf } from './schema-book.ts'
 import { definitions } from './testing.ts'
-import { payloadParameters, protocolViolations, readParams } from './tp2.ts'
+import { protocolViolations, readParams } from './tp2.ts'
 
 const uuid = '6F1E0A52-6B3C-4A8E-9F6A-0D5A0C6F7A11'
 

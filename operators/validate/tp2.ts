@@ -3,6 +3,7 @@
  * https://docs.snowplow.io/docs/sources/snowplow-tracker-protocol/ and the schema payload_data/jsonschema/1-0-4.
  */
 import type { RawEvent } from '../../schemas/avro/types.ts'
+import { payloadParameters, requiredParameters } from '../../schemas/payload-data.ts'
 import { type ColumnName, columnOf, setFromText, uuid } from './columns.ts'
 import type { Draft } from './draft.ts'
 import { type DataReport, type Findings, invalid, type ProtocolViolation, reportsMax } from './failure.ts'
@@ -25,7 +26,7 @@ export function protocolViolations(params: Params, index: number): readonly Prot
     reports ??= []
     if (reports.length < reportsMax) reports.push(complaint(`$[${index}]`, name, params[name]))
   }
-  for (const name of required) {
+  for (const name of requiredParameters) {
     if (Object.hasOwn(params, name)) continue
     reports ??= []
     const message = `$[${index}].${name}: is missing but it is required`
@@ -64,7 +65,6 @@ export function withQuerystring(params: Params, querystring: RawEvent['querystri
 }
 
 const none: readonly ProtocolViolation[] = Object.freeze([])
-const required = ['tv', 'p', 'e'] as const
 
 function complaint(at: string, name: string, value: unknown): DataReport {
   if (!payloadParameters.has(name)) {
@@ -160,17 +160,6 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['ds', sizeReader('ds', 'doc_width', 'doc_height')],
   ['vp', sizeReader('vp', 'br_viewwidth', 'br_viewheight')],
 ])
-
-/** Legal in payload_data, though Snowplow has no column for them either. */
-const columnless = ['ue_na', 'mac', 'ctype', 'ad_ba', 'ad_ca', 'ad_ad', 'ad_uid', 'sa', 'sn', 'st', 'sp']
-const selfDescribing = ['co', 'cx', 'ue_pr', 'ue_px']
-/** Have a column, but may come in a querystring only. */
-const querystringOnly: ReadonlySet<string> = new Set(['cv', 'ev_ca', 'ev_ac', 'ev_la', 'ev_pr', 'ev_va'])
-
-/** The properties of payload_data/jsonschema/1-0-4. */
-export const payloadParameters: ReadonlySet<string> = new Set(
-  [...readers.keys(), 'nuid', 'tnuid', ...selfDescribing, ...columnless].filter((name) => !querystringOnly.has(name)),
-)
 
 function columnReader(parameter: string, name: ColumnName): Reader {
   const column = columnOf(name)

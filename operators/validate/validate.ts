@@ -19,6 +19,7 @@ import { columnOf, setColumn } from './columns.ts'
 import { type Draft, newDraft } from './draft.ts'
 import { Findings, invalid, type ProtocolViolation } from './failure.ts'
 import { fingerprint } from './fingerprint.ts'
+import { isIgluWebhook, webhookParams } from './iglu-webhook.ts'
 import { isObject, parseJson } from './json.ts'
 import * as ndjson from './ndjson.ts'
 import { processor, version } from './processor.ts'
@@ -58,8 +59,12 @@ type Read = { readonly event: Event } | { readonly bad: BadRow }
 
 function eventOf(raw: RawEvent, definitions: Definitions | undefined, atMs: number): Read {
   if (!definitions) return { bad: genericError(raw, atMs, [`tenant ${raw.tenant} has no definitions`]) }
-  if (raw.vendor !== null && !isTrackerProtocol(raw.vendor, raw.version)) return { bad: unsupported(raw, atMs) }
+  const webhook = isIgluWebhook(raw)
+  if (!webhook && raw.vendor !== null && !isTrackerProtocol(raw.vendor, raw.version)) {
+    return { bad: unsupported(raw, atMs) }
+  }
   if (raw.failure) return { bad: failedPayload(raw, raw.failure, atMs) }
+  if (webhook) return fromWebhook(raw, definitions, atMs)
   return raw.format === 'tp2' ? fromTp2(raw, definitions, atMs) : fromNdjson(raw, definitions, atMs)
 }
 
@@ -83,6 +88,17 @@ function fromTp2(raw: RawEvent, definitions: Definitions, atMs: number): Read {
       bad: adapterFailures(raw, atMs, [{ field: 'querystring', value: null, expectation: 'at least one parameter' }]),
     }
   }
+  return fromParams(raw, params, definitions, atMs)
+}
+
+function fromWebhook(raw: RawEvent, definitions: Definitions, atMs: number): Read {
+  const call = webhookParams(raw)
+  return 'lacks' in call
+    ? { bad: adapterFailures(raw, atMs, [call.lacks]) }
+    : fromParams(raw, call.params, definitions, atMs)
+}
+
+function fromParams(raw: RawEvent, params: tp2.Params, definitions: Definitions, atMs: number): Read {
   const findings = new Findings()
   const draft = newDraft()
   const unstruct = tp2.readParams(draft, params, checkerOf(definitions, atMs), findings)

@@ -102,6 +102,22 @@ describe('a POST', () => {
     expect(await written()).toHaveLength(3)
   })
 
+  test('with an event that is none spoils the whole, where it is to be as strict as Snowplow’s', async () => {
+    await restart({ compat: 'strict' })
+    const sound = { e: 'pv', p: 'web', tv: 'js', duid: 'a' }
+    for (const [odd, message] of [
+      [{ ...sound, color: 'red' }, '$[1].color: only parameters of the tracker protocol, as texts'],
+      [{ e: 'pv', tv: 'js' }, '$[1].p: is missing but it is required'],
+    ] as const) {
+      const body = payload(sound, odd)
+      await post(body)
+      expect((await written()).at(-1)?.raw).toMatchObject({ body, failure: { kind: 'data', field: 'body', message } })
+    }
+    expect(await written()).toHaveLength(2)
+    await post(payload(sound, sound))
+    expect(await written()).toHaveLength(4)
+  })
+
   test('with an event that no record can hold: it fails alone, with its size', async () => {
     await post(payload({ duid: 'a' }, { duid: 'b', page: 'x'.repeat(rawBytesMax) }))
     const records = await written()

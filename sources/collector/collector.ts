@@ -13,6 +13,8 @@ import type { Log } from '../../runtime/log.ts'
 import { partitionOf } from '../../runtime/partitioner.ts'
 import { splitPayload, withQuerystring } from '../payload.ts'
 import { failedRawEvent, keptOf, notExpected, type Origin, rawEvent, type Sourced, tooLarge } from '../raw-event.ts'
+import { isWebhook, splitWebhook } from '../webhook.ts'
+import { type Micro, serveMicro } from './micro.ts'
 import { type CookieDomains, setCookie, textOf, visitorOf } from './visitor.ts'
 
 export type CollectorOptions = {
@@ -28,6 +30,10 @@ export type CollectorOptions = {
   readonly cookies?: CookieDomains
   /** Believe X-Forwarded-For and Forwarded: only behind a proxy that sets them. */
   readonly trustProxy?: boolean
+  /** strict: one event that breaks the tracker protocol spoils its POST, as it does Snowplow's. Else it fails alone. */
+  readonly compat?: 'per-event' | 'strict'
+  /** What /micro/… answers; without it there is none. */
+  readonly micro?: Micro
   /** Whether events can be taken now; what /readyz says. */
   readonly ready?: () => boolean
   /** What /metrics answers; without it there is none. */
@@ -76,6 +82,7 @@ export function createCollector(options: CollectorOptions): Collector {
     paths = {},
     cookies = {},
     trustProxy = false,
+    compat = 'per-event',
   } = options
   const { ready = () => true, report = () => {}, now = Date.now, newId = randomUUID } = options
   const counters = { requests: 0, events: 0, failures: 0, tooLarge: 0, busy: 0, unavailable: 0 }
@@ -134,6 +141,8 @@ export function createCollector(options: CollectorOptions): Collector {
   }
   server.get('/robots.txt', (_request, reply) => plain(reply, 200, 'User-agent: *\nDisallow: /\n'))
 
+  if (options.micro) serveMicro(server, options.micro)
+
   const pixelEndpoint = { vendor: 'com.snowplowanalytics.snowplow', version: 'tp1' }
   server.get('/i', (request, reply) => get(request, reply, pixelEndpoint))
   server.get('/ice.png', (request, reply) => get(request, reply, pixelEndpoint))
@@ -159,7 +168,7 @@ export function createCollector(options: CollectorOptions): Collector {
   async function post(request: FastifyRequest, reply: FastifyReply, endpoint: Endpoint): Promise<FastifyReply> {
     const origin = originOf(request, reply, endpoint)
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-    const written = await write(eventsOf(origin, body), body.length)
+    const written = await write(eventsOf(origin, body, compat === 'strict'), body.length)
     return written ? plain(reply, 200, 'ok') : unavailable(reply)
   }
 
@@ -257,13 +266,14 @@ declare module 'fastify' {
 
 type Endpoint = { readonly vendor: string; readonly version: string }
 
-/** The raw events of a POST. A body that only other adapters could read is one event as it is. */
-function eventsOf(origin: Origin, body: Buffer): readonly Sourced[] {
+/** The raw events of a POST. A body that nothing reads is one event as it is. */
+function eventsOf(origin: Origin, body: Buffer, strict: boolean): readonly Sourced[] {
   if (body.length > payloadBytesMax) {
     const head = keptOf(body.toString('utf8', 0, payloadBytesMax), payloadBytesMax)
     return [failedRawEvent(origin, 'tp2', 0, head, tooLarge('body', body.length, payloadBytesMax))]
   }
   const text = body.toString('utf8')
+  if (isWebhook(origin)) return splitWebhook(origin, text)
   if (!isTrackerProtocol(origin)) return [failedRawEvent(origin, 'tp2', 0, text, notRead)]
   if (text === '' && origin.querystring) {
     return [rawEvent(origin, 'tp2', 0, '', withQuerystring({}, origin.querystring))]
@@ -273,7 +283,7 @@ function eventsOf(origin: Origin, body: Buffer): readonly Sourced[] {
     const expectation = 'one of application/json, application/json; charset=utf-8'
     return [failedRawEvent(origin, 'tp2', 0, text, notExpected('contentType', expectation))]
   }
-  return splitPayload(origin, text)
+  return splitPayload(origin, text, { strict })
 }
 
 const isTrackerProtocol = ({ vendor, version }: Origin): boolean =>
