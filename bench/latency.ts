@@ -57,12 +57,8 @@ async function latencyOf(folder: string, seconds: number, threads: 'shared' | 'a
     ),
   )
   for (const connector of connectors) connector.run()
-  const collector = createCollector({
-    log,
-    codec,
-    partitions: topicOf(topology, 'events.raw').partitions,
-    tenantOf: () => workspace.tenant,
-  })
+  const { partitions } = topicOf(topology, 'events.raw')
+  const collector = createCollector({ target: () => ({ log, codec, partitions }), tenantOf: () => workspace.tenant })
   const port = await collector.listen(0)
   runner.run((error) => {
     console.error(error)

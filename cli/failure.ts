@@ -12,6 +12,8 @@ const refused: readonly ErrorCode[] = [
   'DATA_LOCKED',
   'DATA_FOREIGN',
   'PART_MISSING',
+  'KAFKA_REFUSED',
+  'REGISTRY_REFUSED',
 ]
 
 export type Ending = { readonly status: number; readonly text: string }

@@ -48,6 +48,11 @@ export const errorCodes = {
     retryable: true,
     remedy: 'Start the schema registry, or mend its address; what needs it waits, and nothing is dropped.',
   },
+  REGISTRY_REFUSED: {
+    retryable: false,
+    remedy:
+      'Give the user and password of the schema registry in its address, and see that it may read and write there.',
+  },
   DEFINITION_MISSING: {
     retryable: true,
     remedy: 'A marker names definitions whose body is not in the topic yet; apply the workspace again.',

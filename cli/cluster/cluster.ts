@@ -4,6 +4,7 @@ import { applyDefinitions, DefinitionReader } from '../../runtime/definitions.ts
 import { MillraceError } from '../../runtime/errors.ts'
 import { KafkaLog } from '../../runtime/kafka/log.ts'
 import { ConfluentRegistry } from '../../runtime/kafka/registry.ts'
+import { requireRegistryUrl } from '../../runtime/kafka/registry-client.ts'
 import type { Topology } from '../../runtime/topology.ts'
 import type { Definition } from '../../schemas/avro/types.ts'
 import { sha256Hex } from '../../workspace/canonical.ts'
@@ -23,6 +24,7 @@ export type Cluster = {
 
 /** TOPIC_UNKNOWN and SCHEMA_UNREGISTERED, with what to do, where `topics apply` has not been. */
 export async function openCluster({ kafka, registryUrl, prefix }: ClusterPlace): Promise<Cluster> {
+  requireRegistryUrl(registryUrl) // before anything that may have to be waited for
   const log = await KafkaLog.open({ ...kafka, prefix })
   try {
     const registry = await ConfluentRegistry.open({ url: registryUrl, subjectPrefix: prefix })

@@ -2,14 +2,16 @@
 import Fastify from 'fastify'
 import { MillraceError } from '../../runtime/errors.ts'
 import type { Health } from '../../runtime/worker.ts'
-import type { Metrics } from './metrics.ts'
+
+/** A page for Prometheus. */
+export type Exposition = { readonly contentType: string; text(): Promise<string> }
 
 export type HealthServer = { readonly port: number; close(): Promise<void> }
 
 /** PORT_TAKEN when somebody has the port; port 0 takes any. `/healthz` and `/readyz` answer 503 with the reasons. */
 export async function serveHealth(
   { host, port }: { readonly host: string; readonly port: number },
-  { health, metrics }: { readonly health: () => Health; readonly metrics: Metrics },
+  { health, metrics }: { readonly health: () => Health; readonly metrics: Exposition },
 ): Promise<HealthServer> {
   const server = Fastify({ logger: false })
   server.get('/healthz', (_request, reply) => {

@@ -11,6 +11,8 @@ import type { ProfileWriter } from '../../serving/redis/profile-writer.ts'
 const task = ['stage', 'partition'] as const
 const liveMs = 3_600_000
 
+type Followed = { readonly topology: Topology; readonly log: Log; readonly profiles: ProfileWriter | null }
+
 /** Names by Prometheus's convention, under `millrace_`; labels stage and partition wherever a task is meant. */
 export class Metrics {
   readonly #registry = new Registry()
@@ -65,11 +67,8 @@ export class Metrics {
   readonly #pages = new Map<string, number>()
   #worker: Worker | undefined
 
-  /** `profiles`: who keeps Redis up, if anybody does. */
-  constructor(parts: { readonly topology: Topology; readonly log: Log; readonly profiles: ProfileWriter | null }) {
+  constructor() {
     collectDefaultMetrics({ register: this.#registry })
-    this.#lagGauge(parts.topology, parts.log)
-    if (parts.profiles) this.#redisGauge(parts.profiles)
     this.#eventLoopGauge()
   }
 
@@ -132,9 +131,11 @@ export class Metrics {
     },
   }
 
-  /** Its tasks are asked how far they are whenever somebody looks. */
-  follow(worker: Worker): void {
+  /** Tasks are asked how far they are whenever somebody looks, and so is `profiles`, who keeps Redis up, if anybody does. */
+  follow(worker: Worker, { topology, log, profiles }: Followed): void {
     this.#worker = worker
+    this.#lagGauge(worker, topology, log)
+    if (profiles) this.#redisGauge(profiles)
   }
 
   get contentType(): string {
@@ -145,8 +146,7 @@ export class Metrics {
     return this.#registry.metrics()
   }
 
-  #lagGauge(topology: Topology, log: Log): void {
-    const running = () => this.#worker?.tasks ?? []
+  #lagGauge(worker: Worker, topology: Topology, log: Log): void {
     const gauge: Gauge<string> = new Gauge({
       name: 'millrace_consumer_lag_records',
       help: 'Records of the inbox that a running task has not processed yet.',
@@ -155,7 +155,7 @@ export class Metrics {
       async collect() {
         gauge.reset()
         await Promise.all(
-          running().map(async ({ task: name, running: task }) => {
+          worker.tasks.map(async ({ task: name, running: task }) => {
             if (!task) return
             const { stage, partition } = labelsOf(name)
             // An outage of the log shows in other figures; a page of metrics must not fail for it.

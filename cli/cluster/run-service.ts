@@ -17,6 +17,7 @@ import { ClusterDefinitions, openCluster } from './cluster.ts'
 import { type HealthServer, serveHealth } from './health.ts'
 import type { Logger } from './logger.ts'
 import { Metrics } from './metrics.ts'
+import { Patience } from './patience.ts'
 
 export type RunOptions = {
   readonly place: ClusterPlace
@@ -30,6 +31,8 @@ export type RunOptions = {
   readonly assignment?: Partial<AssignmentSettings>
   readonly membership?: Partial<MembershipSettings>
   readonly logger: Logger
+  /** Aborts when the process is to end: it may still be waiting for Kafka. */
+  readonly stopping: AbortSignal
   /** What no waiting mends. */
   readonly onFatal: (error: unknown) => void
 }
@@ -50,11 +53,12 @@ export class RunService {
   }
 
   /**
-   * Joins the groups and answers at once; tasks come with the plans. CONFIG_INVALID with all problems of the workspace,
-   * PORT_TAKEN, DATA_LOCKED when another process has the folder, and what `openCluster` throws: then nothing is left open.
+   * Joins the groups and answers at once; tasks come with the plans. While Kafka or the registry is away it waits, alive
+   * and not ready. CONFIG_INVALID with all problems of the workspace, PORT_TAKEN, DATA_LOCKED when another process has the
+   * folder, and what `openCluster` throws and no waiting mends: then nothing is left open.
    */
   static async start(options: RunOptions): Promise<RunService> {
-    const { place, stages, dataFolder, logger, onFatal } = options
+    const { place, stages, dataFolder, logger, stopping, onFatal } = options
     const closers: (() => Promise<unknown>)[] = []
     try {
       const workspace = await loadWorkspace(options.workspaceFolder)
@@ -66,11 +70,19 @@ export class RunService {
         envName: workspace.tenantKeyEnv ?? tenantKeyVariable,
         env: process.env,
       })
-      const cluster = await openCluster(place)
+      const metrics = new Metrics()
+      const patience = new Patience(stopping, (error, retryInMs) => {
+        logger.warn({ code: error.code, missing: error.message, retryInMs }, 'waiting for what is not there yet')
+      })
+      let worker: Worker | undefined
+      const starting = (): Health => ({ live: true, ready: false, reasons: [patience.missing ?? 'starting'] })
+      const health = await serveHealth(options, { health: () => worker?.health() ?? starting(), metrics })
+      closers.push(() => health.close())
+      const cluster = await patience.until(() => openCluster(place))
       closers.push(() => cluster.close())
       const { log, codec, topology } = cluster
       const definitions = new ClusterDefinitions(cluster, workspace, tenantKey)
-      const inForce = await definitions.apply({ always: false })
+      const inForce = await patience.until(() => definitions.apply({ always: false }))
       if (!inForce.same) {
         logger.warn(
           { version: inForce.version },
@@ -82,11 +94,6 @@ export class RunService {
       const { tenant } = workspace
       const profiles = redisUrl === null ? null : new ProfileWriter({ log, codec, tenant, redisUrl })
       if (profiles) closers.push(() => profiles.close())
-      const metrics = new Metrics({ topology, log, profiles })
-      let worker: Worker | undefined
-      const starting: Health = { live: true, ready: false, reasons: ['starting'] }
-      const health = await serveHealth(options, { health: () => worker?.health() ?? starting, metrics })
-      closers.push(() => health.close())
       worker = await Worker.start({
         topology,
         stages,
@@ -108,7 +115,7 @@ export class RunService {
         observer: observed(metrics.observer, profiles, logger),
         failed: onFatal,
       })
-      metrics.follow(worker)
+      metrics.follow(worker, { topology, log, profiles })
       logger.info({ process: identity.process, stages, port: health.port, definitions: inForce.version }, 'started')
       return new RunService(worker, health, closers)
     } catch (error) {

@@ -1,5 +1,6 @@
 /** `millrace collect`: the HTTP collector in front of a cluster. */
 import { type Command, Option } from 'commander'
+import type { Target } from '../../sources/collector/collector.ts'
 import { addClusterFlags, type ClusterFlags, clusterOf } from '../cluster/options.ts'
 import { integer, workspaceOption } from '../options.ts'
 import { untilSignal } from '../signals.ts'
@@ -22,28 +23,34 @@ export function addCollect(program: Command): void {
     .addHelpText('after', '\nExamples:\n  $ millrace collect --port 8080\n  $ millrace collect --host 0.0.0.0\n')
     .action(async (options: Options) => {
       const place = clusterOf(options)
-      const [{ openCluster }, { createCollector }, { loadWorkspace }, { topicOf }, { collectorMetrics }] =
+      const [{ openCluster }, { createCollector }, { loadWorkspace }, { topicOf }, { collectorMetrics }, { Patience }] =
         await Promise.all([
           import('../cluster/cluster.ts'),
           import('../../sources/collector/collector.ts'),
           import('../../workspace/workspace.ts'),
           import('../../runtime/topology.ts'),
           import('../cluster/collector-metrics.ts'),
+          import('../cluster/patience.ts'),
         ])
-      await untilSignal(async () => {
+      await untilSignal(async (_onFatal, stopping) => {
         const { tenant, collector: settings } = await loadWorkspace(options.workspace)
-        const { log, codec, topology, close } = await openCluster(place)
-        const { partitions } = topicOf(topology, 'events.raw')
         const metrics = collectorMetrics(() => collector.counters)
-        const collector = createCollector({ log, codec, partitions, tenantOf: () => tenant, ...settings, metrics })
-        const port = await collector.listen(options.port, options.host).catch(async (error) => {
-          await close()
-          throw error
-        })
+        let target: Target | undefined
+        const collector = createCollector({ target: () => target, tenantOf: () => tenant, ...settings, metrics })
+        const port = await collector.listen(options.port, options.host)
+        const patience = new Patience(stopping, ({ message }) => console.error(`millrace: waiting: ${message}`))
+        const cluster = await patience
+          .until(() => openCluster(place))
+          .catch(async (error) => {
+            await collector.close()
+            throw error
+          })
+        const { log, codec, topology } = cluster
+        target = { log, codec, partitions: topicOf(topology, 'events.raw').partitions }
         console.log(`millrace: collector on http://${options.host}:${port}`)
         return async () => {
           await collector.close()
-          await close()
+          await cluster.close()
           const { requests, events } = collector.counters
           console.log(`stopped · ${events} events in ${requests} requests`)
         }

@@ -57,7 +57,7 @@ export function addRun(program: Command): void {
         import('../cluster/logger.ts'),
       ])
       const logger = newLogger(logLevel)
-      await untilSignal(async (onFatal) => {
+      await untilSignal(async (onFatal, stopping) => {
         const service = await RunService.start({
           place,
           stages: all ? stageNames : [...new Set(stage)],
@@ -68,6 +68,7 @@ export function addRun(program: Command): void {
           redisUrl: redis ?? addressesIn().REDIS_URL ?? null,
           assignment: { standbys },
           logger,
+          stopping,
           onFatal,
         })
         return async () => {

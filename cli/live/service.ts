@@ -93,7 +93,8 @@ export class Service {
       const { partitions } = topicOf(topology, 'events.raw')
       const micro = await LogMicro.open({ log, codec, topology, lag: () => engine.runner.lag() })
       const { tenant, collector: settings } = workspace
-      const collector = createCollector({ log, codec, partitions, tenantOf: () => tenant, ...settings, micro })
+      const target = () => ({ log, codec, partitions })
+      const collector = createCollector({ target, tenantOf: () => tenant, ...settings, micro })
       const listening = await collector.listen(port)
       const receiver = demo ? 'unless-here' : 'never'
       const deliveries = await Deliveries.start(engine, { env: process.env, receiver }).catch(async (error) => {

@@ -20,7 +20,10 @@ const { default: createApi }: typeof import('@kafkajs/confluent-schema-registry/
 
 const requestTimeoutMs = 3000
 
-/** Each method throws REGISTRY_UNAVAILABLE when no answer comes in time, or one that tells nothing: a fault, a proxy's page, no entry. */
+/**
+ * Each method throws REGISTRY_UNAVAILABLE when no answer comes in time, or one that tells nothing: a fault, a proxy's page,
+ * and REGISTRY_REFUSED when we are not let in.
+ */
 export class RegistryClient {
   readonly #api: SchemaRegistryAPIClient
   readonly #url: URL
@@ -28,9 +31,7 @@ export class RegistryClient {
 
   /** CONFIG_INVALID for an address that is none. */
   constructor({ url, subjectPrefix = '' }: RegistryOptions) {
-    const base = URL.parse(url)
-    if (!base || !/^https?:$/.test(base.protocol))
-      throw new MillraceError('CONFIG_INVALID', `the schema registry's address ${url} is no http(s) URL`)
+    const base = requireRegistryUrl(url)
     const { username, password } = base
     base.username = base.password = ''
     this.#url = base
@@ -97,9 +98,19 @@ export class RegistryClient {
       const why = message.replace(/^millrace - (Error, status 400: )?/, '')
       if (status === 409 || status === 422)
         throw new MillraceError('SCHEMA_INCOMPATIBLE', `${what} refuses a schema: ${why}`, { cause })
+      if (status === 401 || status === 403)
+        throw new MillraceError('REGISTRY_REFUSED', `${what} does not let us in: ${why}`, { cause })
       throw new MillraceError('REGISTRY_UNAVAILABLE', `${what} does not serve: ${why}`, { cause })
     }
   }
+}
+
+/** CONFIG_INVALID for an address that is none. */
+export function requireRegistryUrl(url: string): URL {
+  const base = URL.parse(url)
+  if (!base || !/^https?:$/.test(base.protocol))
+    throw new MillraceError('CONFIG_INVALID', `the schema registry's address ${url} is no http(s) URL`)
+  return base
 }
 
 type Data = {

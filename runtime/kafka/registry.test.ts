@@ -212,7 +212,7 @@ describe.skipIf(!address)('the registry behind a codec', () => {
   })
 
   test('a registry that answers with errors, or with a page of something else, is away too', async () => {
-    for (const answer of [503, 401, 200]) {
+    for (const answer of [503, 200]) {
       const proxy = await HttpProxy.before(url)
       proxy.answer = answer
       await expect(ConfluentRegistry.open({ url: proxy.url }, tickSchemas)).rejects.toMatchObject({
@@ -220,6 +220,28 @@ describe.skipIf(!address)('the registry behind a codec', () => {
       })
       await proxy.close()
     }
+  })
+
+  test('a registry that does not let us in is not waited for at the start, and is by those who have begun', async () => {
+    const proxy = await HttpProxy.before(url)
+    proxy.answer = 401
+    await expect(ConfluentRegistry.open({ url: proxy.url }, tickSchemas)).rejects.toMatchObject({
+      code: 'REGISTRY_REFUSED',
+      retryable: false,
+    })
+    proxy.answer = null
+    const subjectPrefix = newPrefix()
+    await register(subjectPrefix)
+    const codec = new Codec(await ConfluentRegistry.open({ url: proxy.url, subjectPrefix }, tickSchemas))
+    proxy.answer = 401
+    const unknown = Buffer.from([0, 0x7f, 0, 0, 1, 2])
+    expect(() => codec.decode('Tick', unknown)).toThrow(expect.objectContaining({ code: 'SCHEMA_MISSING' }))
+    await codec.fetched()
+    expect(() => codec.decode('Tick', unknown)).toThrow(
+      expect.objectContaining({ code: 'REGISTRY_UNAVAILABLE', retryable: true }),
+    )
+    await codec.fetched()
+    await proxy.close()
   })
 
   test('an address that is none is refused', () => {

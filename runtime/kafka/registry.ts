@@ -40,7 +40,7 @@ export class ConfluentRegistry implements SchemaIds {
 
   /**
    * SCHEMA_UNREGISTERED when a present schema is not in the registry: `topics apply` puts it there, and nothing else
-   * does. REGISTRY_UNAVAILABLE when it cannot be told. `schemas` are the present ones, by name.
+   * does. REGISTRY_UNAVAILABLE when it cannot be told, REGISTRY_REFUSED when we are not let in. `schemas` are the present ones, by name.
    */
   static async open(
     options: RegistryOptions,
@@ -106,12 +106,7 @@ export class ConfluentRegistry implements SchemaIds {
       }
       this.#outage = null
     } catch (cause) {
-      this.#outage =
-        cause instanceof MillraceError
-          ? cause
-          : new MillraceError('REGISTRY_UNAVAILABLE', `the schema of id ${id} makes no sense: ${String(cause)}`, {
-              cause,
-            })
+      this.#outage = outageOf(id, cause)
     } finally {
       this.#fetches.delete(id)
     }
@@ -137,4 +132,11 @@ export class ConfluentRegistry implements SchemaIds {
           )
     this.#known.set(id, known)
   }
+}
+
+/** Why a schema cannot be had now. What is read waits for it, also where we are no longer let in: nothing is buried for that. */
+function outageOf(id: number, cause: unknown): MillraceError {
+  if (cause instanceof MillraceError && cause.code !== 'REGISTRY_REFUSED') return cause
+  const why = cause instanceof MillraceError ? cause.message : `the schema of id ${id} makes no sense: ${String(cause)}`
+  return new MillraceError('REGISTRY_UNAVAILABLE', why, { cause })
 }

@@ -1,12 +1,12 @@
 import { createServer } from 'node:http'
 import { buildPageView, buildSelfDescribingEvent, newTracker } from '@snowplow/node-tracker'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Codec, fixedSchemaIds } from '../../runtime/codec.ts'
 import { MemoryLog } from '../../runtime/memory/log.ts'
 import { partitionOf } from '../../runtime/partitioner.ts'
 import type { RawEvent } from '../../schemas/avro/types.ts'
 import { anonymousNetworkUserId, rawBytesMax } from '../raw-event.ts'
-import { type Collector, type CollectorOptions, createCollector, payloadBytesMax } from './collector.ts'
+import { type Collector, type CollectorOptions, createCollector, payloadBytesMax, type Target } from './collector.ts'
 
 const partitions = 3
 const nowMs = 1_700_000_000_000
@@ -153,7 +153,7 @@ describe('a POST', () => {
   test('is 503, and asked to come back, when the log does not take it; nothing of it is said', async () => {
     const errors: unknown[] = []
     const failing = { append: () => Promise.reject(new Error('the disk of secret-host is full')) }
-    await restart({ log: failing, report: (error) => errors.push(error) })
+    await restart({ appendTo: failing, report: (error) => errors.push(error) })
     const response = await post(payload({ duid: 'a' }))
     expect([response.status, response.headers.get('retry-after'), await response.text()]).toEqual([
       503,
@@ -162,6 +162,13 @@ describe('a POST', () => {
     ])
     expect(collector.counters).toMatchObject({ requests: 0, events: 0, unavailable: 1 })
     expect(errors).toHaveLength(1)
+  })
+
+  test('is 503 while there is no log to give it to', async () => {
+    await restart({ target: () => undefined })
+    const response = await post(payload({ duid: 'a' }))
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1'])
+    expect(collector.counters).toMatchObject({ requests: 0, events: 0, unavailable: 1 })
   })
 })
 
@@ -280,15 +287,16 @@ describe('beside events', () => {
   })
 
   test('it says how it is', async () => {
-    let ready = true
-    await restart({ ready: () => ready })
+    await restart({})
     expect(await (await fetch(`${url}/health`)).text()).toBe('ok')
     expect(await (await fetch(`${url}/healthz`)).json()).toEqual({ status: 'ok' })
     expect(await (await fetch(`${url}/readyz`)).json()).toEqual({ status: 'ok' })
-    ready = false
+    expect(await (await fetch(`${url}/robots.txt`)).text()).toContain('Disallow: /')
+
+    await restart({ target: () => undefined })
+    expect((await fetch(`${url}/healthz`)).status).toBe(200)
     expect((await fetch(`${url}/readyz`)).status).toBe(503)
     expect((await fetch(`${url}/sink-health`)).status).toBe(503)
-    expect(await (await fetch(`${url}/robots.txt`)).text()).toContain('Disallow: /')
   })
 
   test.each([
@@ -309,7 +317,7 @@ describe('beside events', () => {
     const other = createServer()
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
     const { port } = other.address() as { port: number }
-    const second = createCollector({ log, codec, partitions, tenantOf: () => 'shop' })
+    const second = createCollector({ target: () => ({ log, codec, partitions }), tenantOf: () => 'shop' })
     await expect(second.listen(port)).rejects.toMatchObject({
       code: 'PORT_TAKEN',
       message: `port ${port} on 127.0.0.1 is in use by another program`,
@@ -323,10 +331,10 @@ describe('beside events', () => {
     const held = new Promise<void>((resolve) => {
       release = resolve
     })
-    const slow = { append: async (records: Parameters<MemoryLog['append']>[0]) => held.then(() => log.append(records)) }
-    await restart({ log: slow })
+    const append = vi.fn(async (records: Parameters<MemoryLog['append']>[0]) => held.then(() => log.append(records)))
+    await restart({ appendTo: { append } })
     const response = post(payload({ duid: 'a' }))
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await vi.waitFor(() => expect(append).toHaveBeenCalled())
     const closed = collector.close()
     release()
     expect((await response).status).toBe(200)
@@ -371,15 +379,18 @@ function post(body: string, headers: Record<string, string> = json, path = tp2):
   return fetch(`${url}${path}`, { method: 'POST', body, headers })
 }
 
-async function start(options: Partial<CollectorOptions> = {}): Promise<void> {
+type Options = Partial<CollectorOptions> & { readonly appendTo?: Target['log'] }
+
+async function start({ appendTo, ...options }: Options = {}): Promise<void> {
   log = new MemoryLog({ now: () => nowMs + 5 })
   await log.createTopics([{ name: 'events.raw', partitions, cleanup: 'delete', retentionMs: null }])
   codec = new Codec(fixedSchemaIds())
-  collector = createCollector({ log, codec, partitions, tenantOf: () => 'shop', now: () => nowMs, ...options })
+  const target = () => ({ log: appendTo ?? log, codec, partitions })
+  collector = createCollector({ target, tenantOf: () => 'shop', now: () => nowMs, ...options })
   url = `http://127.0.0.1:${await collector.listen(0)}`
 }
 
-async function restart(options: Partial<CollectorOptions>): Promise<void> {
+async function restart(options: Options): Promise<void> {
   await collector.close()
   await start(options)
 }

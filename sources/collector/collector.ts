@@ -17,12 +17,18 @@ import { isWebhook, splitWebhook } from '../webhook.ts'
 import { type Micro, serveMicro } from './micro.ts'
 import { type CookieDomains, setCookie, textOf, visitorOf } from './visitor.ts'
 
-export type CollectorOptions = {
+/** Where events go. */
+export type Target = {
   readonly log: Pick<Log, 'append'>
   readonly codec: Codec
-  readonly topic?: string
   /** Of the topic. */
   readonly partitions: number
+}
+
+export type CollectorOptions = {
+  /** Undefined while it is not there yet: trackers are asked to come back (503). */
+  readonly target: () => Target | undefined
+  readonly topic?: string
   /** Whose event it is, by the host and path it was sent to. */
   readonly tenantOf: (request: { readonly host: string | null; readonly path: string }) => string
   /** Other paths for `/vendor/version`: `{ '/acme/track': '/com.snowplowanalytics.snowplow/tp2' }`. */
@@ -34,8 +40,6 @@ export type CollectorOptions = {
   readonly compat?: 'per-event' | 'strict'
   /** What /micro/… answers; without it there is none. */
   readonly micro?: Micro
-  /** Whether events can be taken now; what /readyz says. */
-  readonly ready?: () => boolean
   /** What /metrics answers; without it there is none. */
   readonly metrics?: () => Promise<{ readonly contentType: string; readonly text: string }>
   /** Told of what went wrong on our side. */
@@ -73,18 +77,10 @@ const waitingBytesMax = 64 * 1024 * 1024
 const acceptedTypes: ReadonlySet<string> = new Set(['application/json', 'application/json;charset=utf-8'])
 
 export function createCollector(options: CollectorOptions): Collector {
-  const {
-    log,
-    codec,
-    partitions,
-    tenantOf,
-    topic = 'events.raw',
-    paths = {},
-    cookies = {},
-    trustProxy = false,
-    compat = 'per-event',
-  } = options
-  const { ready = () => true, report = () => {}, now = Date.now, newId = randomUUID } = options
+  const { target, tenantOf, topic = 'events.raw', paths = {}, cookies = {}, trustProxy = false } = options
+  const strict = options.compat === 'strict'
+  const { report = () => {}, now = Date.now, newId = randomUUID } = options
+  const ready = () => target() !== undefined
   const counters = { requests: 0, events: 0, failures: 0, tooLarge: 0, busy: 0, unavailable: 0 }
   const aliases = new Map(Object.entries(paths))
   let waitingBytes = 0
@@ -168,28 +164,33 @@ export function createCollector(options: CollectorOptions): Collector {
   async function post(request: FastifyRequest, reply: FastifyReply, endpoint: Endpoint): Promise<FastifyReply> {
     const origin = originOf(request, reply, endpoint)
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-    const written = await write(eventsOf(origin, body, compat === 'strict'), body.length)
+    const written = await write(eventsOf(origin, body, strict), body.length)
     return written ? plain(reply, 200, 'ok') : unavailable(reply)
   }
 
   /** All or nothing; false when nothing was written. */
   async function write(events: readonly Sourced[], bytes: number): Promise<boolean> {
+    const to = target()
+    if (!to) {
+      counters.unavailable++
+      return false
+    }
     if (waitingBytes + bytes > waitingBytesMax) {
       counters.busy++
       return false
     }
     const records = events.map(({ raw, key }) => ({
       topic,
-      partition: partitionOf(key, partitions),
+      partition: partitionOf(key, to.partitions),
       kind: 'event',
       key,
-      value: codec.encode('RawEvent', raw),
+      value: to.codec.encode('RawEvent', raw),
       // the log says when it was
       timestampMs: Number.NaN,
     }))
     waitingBytes += bytes
     try {
-      await log.append(records)
+      await to.log.append(records)
     } catch (error) {
       // the tracker keeps its events and comes back
       counters.unavailable++
