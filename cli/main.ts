@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { addApply } from './commands/apply.ts'
 import { addCollect } from './commands/collect.ts'
 import { addDead } from './commands/dead.ts'
+import { addDeliver } from './commands/deliver.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDump } from './commands/dump.ts'
 import { addIngest } from './commands/ingest.ts'
@@ -38,6 +39,7 @@ addProfile(program)
 addTopology(program)
 addRun(program)
 addCollect(program)
+addDeliver(program)
 addApply(program)
 addUp(program)
 addTopics(program)

@@ -15,6 +15,8 @@ export type Connector = {
    * crash: a destination tells it by place or by idempotency key. Calls for one partition never overlap.
    */
   deliver(batch: readonly Delivery[]): Promise<void>
+  /** Its partition goes on elsewhere: what is held open for it is closed. It may come back. */
+  release?(partition: number): Promise<void>
   close(): Promise<void>
 }
 

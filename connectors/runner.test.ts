@@ -87,12 +87,15 @@ describe('delivering', () => {
     const tool = destination()
     const { log, parts } = await runnerOf([6, 0], tool.connector)
     const first = await ConnectorRunner.start(parts)
-    const append = log.append.bind(log)
-    log.append = async () => {
-      throw new Error('killed')
-    }
+    const writer = log.writer.bind(log)
+    log.writer = async (id) => ({
+      ...(await writer(id)),
+      commit: async () => {
+        throw new Error('killed')
+      },
+    })
     await expect(first.drain()).rejects.toThrow('killed')
-    log.append = append
+    log.writer = writer
     const second = await ConnectorRunner.start(parts)
     await second.drain()
     expect(tool.offsets(0)).toEqual([...range(4), ...range(6)])

@@ -1,18 +1,18 @@
 /**
- * Runs one connector over the partitions of its topic: batches, retries, circuit breaker, bisection, dead letters,
- * position.
+ * Runs one connector over partitions of its topic: batches, retries, circuit breaker, bisection, dead letters, position.
  *
  * At least once: the position is written after the destination has the batch. Nothing is dropped because a destination
  * is down or will not have us; the partition waits. Only a row that the destination refuses for good leaves the line,
- * to the topic `connect.<destination>.dead`.
+ * to the topic `connect.<destination>.dead`, in the commit that moves the position past it. That is the commit of the
+ * partition's one writer: who is no longer the one to deliver it cannot set the position back.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Backoff, backoffMs } from '../runtime/backoff.ts'
 import type { Codec } from '../runtime/codec.ts'
 import { InvariantError, invariant, MillraceError } from '../runtime/errors.ts'
-import type { Log, TopicSpec } from '../runtime/log.ts'
+import type { Log, TaskWriter, TopicSpec } from '../runtime/log.ts'
 import type { AddressedRecord, StoredRecord } from '../runtime/record.ts'
-import { deadOf } from '../runtime/topology.ts'
+import { deadOf, taskName } from '../runtime/topology.ts'
 import type { ConnectorPosition } from '../schemas/avro/types.ts'
 import { Breaker, type BreakerLimits, type BreakerState } from './breaker.ts'
 import { type Connector, type Delivery, DeliveryError } from './connector.ts'
@@ -24,6 +24,8 @@ export type ConnectorRunnerParts = {
   readonly connector: Connector
   /** `connect.<destination>` */
   readonly topic: TopicSpec
+  /** Fails when this process has lost its place, and somebody else may be delivering. By itself it has all to itself. */
+  readonly prove?: () => Promise<void>
   readonly clock?: Clock
   /** From 0, below 1. */
   readonly random?: () => number
@@ -38,7 +40,12 @@ export type Clock = {
 }
 
 export type ConnectorLimits = Backoff &
-  BreakerLimits & { readonly batchBytesMax: number; readonly refusedInARowMax: number }
+  BreakerLimits & {
+    readonly batchBytesMax: number
+    readonly refusedInARowMax: number
+    /** Whoever has not proved its place for so long does it before it delivers on: it may have been stopped. */
+    readonly provenMs: number
+  }
 
 const usualLimits: ConnectorLimits = {
   baseMs: 200,
@@ -48,6 +55,7 @@ const usualLimits: ConnectorLimits = {
   batchBytesMax: 1024 * 1024,
   /** So many rows refused, and none taken between them: it is not the rows. Looked at after each batch. */
   refusedInARowMax: 100,
+  provenMs: 3000,
 }
 
 export type ConnectorObserver = {
@@ -63,14 +71,18 @@ export type ConnectorStatus = {
   readonly breaker: BreakerState
   /** Why it is disabled, or what went wrong last while the breaker is not closed. */
   readonly reason: string | null
-  /** Over all runs, each record counted once. */
+  /** Over all runs, each record counted once; of partitions that others deliver, as of when they were last here. */
   readonly delivered: number
   readonly dead: number
   /** Since this runner was started. */
   readonly retries: number
 }
 
-type Seat = { readonly partition: number; position: ConnectorPosition }
+/** A partition that is being delivered. */
+type Seat = { readonly partition: number; readonly stop: AbortController; ended: Promise<void> }
+
+/** What delivers it, until something goes wrong with it. */
+type Line = { readonly partition: number; readonly writer: TaskWriter; position: ConnectorPosition }
 
 const wallClock: Clock = {
   now: Date.now,
@@ -86,50 +98,48 @@ export class ConnectorRunner {
   readonly #log: Log
   readonly #codec: Codec
   readonly #connector: Connector
-  readonly #topic: string
+  readonly #topic: TopicSpec
+  readonly #prove: () => Promise<void>
   readonly #clock: Clock
   readonly #random: () => number
   readonly #limits: ConnectorLimits
   readonly #observer: ConnectorObserver
   readonly #breaker: Breaker
-  readonly #seats: readonly Seat[]
-  #stop: AbortController | undefined
-  #running: Promise<unknown> | undefined
+  readonly #positions: Map<number, ConnectorPosition>
+  readonly #seats = new Map<number, Seat>()
+  #wanted: ReadonlySet<number> = new Set()
+  #provenMs = Number.NEGATIVE_INFINITY
   #disabled: MillraceError | undefined
   #lastFailure: string | null = null
   #refusedInARow = 0
   #retries = 0
 
-  private constructor(parts: ConnectorRunnerParts, seats: readonly Seat[]) {
+  private constructor(parts: ConnectorRunnerParts, positions: Map<number, ConnectorPosition>) {
     this.#log = parts.log
     this.#codec = parts.codec
     this.#connector = parts.connector
-    this.#topic = parts.topic.name
+    this.#topic = parts.topic
+    this.#prove = parts.prove ?? (async () => {})
     this.#clock = parts.clock ?? wallClock
     this.#random = parts.random ?? Math.random
     this.#limits = { ...usualLimits, ...parts.limits }
     this.#observer = parts.observer ?? {}
     this.#breaker = new Breaker(this.#limits)
-    this.#seats = seats
+    this.#positions = positions
   }
 
-  /** Creates the topics it writes, and takes up its positions. */
+  /** Creates the topics it writes, and looks how far it is. */
   static async start(parts: ConnectorRunnerParts): Promise<ConnectorRunner> {
     const { log, codec, connector, topic } = parts
     await log.createTopics([positionsTopic, deadTopicOf(topic)])
-    const positions = await readPositions(log, codec, connector.id)
-    const seats: Seat[] = []
-    for (let partition = 0; partition < topic.partitions; partition++) {
-      const { start } = await log.ends(topic.name, partition)
-      seats.push({ partition, position: positions.get(partition) ?? { ...noPosition, offset: start } })
-    }
-    return new ConnectorRunner(parts, seats)
+    return new ConnectorRunner(parts, await readPositions(log, codec, connector.id))
   }
 
   get status(): ConnectorStatus {
-    const sum = (name: 'delivered' | 'dead') => this.#seats.reduce((total, { position }) => total + position[name], 0)
+    const sum = (name: 'delivered' | 'dead') =>
+      [...this.#positions.values()].reduce((total, position) => total + position[name], 0)
     return {
-      state: this.#disabled ? 'disabled' : this.#running ? 'running' : 'idle',
+      state: this.#disabled ? 'disabled' : this.#seats.size > 0 ? 'running' : 'idle',
       breaker: this.#breaker.state,
       reason: this.#disabled?.message ?? (this.#breaker.state === 'closed' ? null : this.#lastFailure),
       delivered: sum('delivered'),
@@ -138,19 +148,37 @@ export class ConnectorRunner {
     }
   }
 
-  /** Begins to deliver what is there and what arrives, partitions side by side. */
-  run(): void {
-    invariant(!this.#running, 'a connector runs once at a time')
-    const stop = new AbortController()
-    this.#stop = stop
-    this.#running = Promise.all(this.#seats.map((seat) => this.#work(seat, stop.signal)))
+  /** Those that are being delivered, or are just being let go of. */
+  get partitions(): readonly number[] {
+    return [...this.#seats.keys()]
   }
 
-  /** Ends `run`: a call to the destination that is under way is waited for, a wait between attempts is not. */
-  async stop(): Promise<void> {
-    this.#stop?.abort()
-    await this.#running
-    this.#running = undefined
+  /** How far a partition is, as far as is known here. */
+  positionOf(partition: number): number | undefined {
+    return this.#positions.get(partition)?.offset
+  }
+
+  /** Begins to deliver what is there and what arrives, partitions side by side. */
+  run(): void {
+    invariant(this.#seats.size === 0, 'a connector runs once at a time')
+    void this.assign(this.#all)
+  }
+
+  /**
+   * Delivers these partitions from now on, and no others. Resolves once it has let go of the others: a call to the
+   * destination that is under way is waited for, a wait between attempts is not.
+   */
+  async assign(partitions: readonly number[]): Promise<void> {
+    this.#wanted = new Set(partitions)
+    const leaving = [...this.#seats.values()].filter(({ partition }) => !this.#wanted.has(partition))
+    for (const { stop } of leaving) stop.abort()
+    for (const partition of partitions) if (!this.#seats.has(partition)) this.#take(partition)
+    await Promise.all(leaving.map(({ ended }) => ended))
+  }
+
+  /** Ends `run`. */
+  stop(): Promise<void> {
+    return this.assign([])
   }
 
   /**
@@ -158,14 +186,16 @@ export class ConnectorRunner {
    * the signal aborted first, as it may while the destination is down. DELIVERY_FAILED when the connector has stopped.
    */
   async drain(signal: AbortSignal = new AbortController().signal): Promise<boolean> {
-    invariant(!this.#running, 'a connector is drained when it does not run')
+    invariant(this.#seats.size === 0, 'a connector is drained when it does not run')
     try {
-      for (const seat of this.#seats) {
+      for (const partition of this.#all) {
+        const line = await this.#open(partition)
         for (;;) {
-          const { stable } = await this.#log.ends(this.#topic, seat.partition)
-          if (seat.position.offset >= stable) break
-          await this.#step(seat, signal)
+          const { stable } = await this.#log.ends(this.#topic.name, partition)
+          if (line.position.offset >= stable) break
+          await this.#step(line, signal)
         }
+        await line.writer.close()
       }
       return true
     } catch (error) {
@@ -180,27 +210,65 @@ export class ConnectorRunner {
     await this.#connector.close()
   }
 
-  async #work(seat: Seat, signal: AbortSignal): Promise<void> {
-    for (let attempt = 0; !signal.aborted; ) {
+  get #all(): readonly number[] {
+    return Array.from({ length: this.#topic.partitions }, (_, partition) => partition)
+  }
+
+  #take(partition: number): void {
+    const stop = new AbortController()
+    const ended = this.#work(partition, stop.signal).then(async () => {
+      await this.#connector.release?.(partition)
+      this.#seats.delete(partition)
+      // It was taken away, and given back while the last call was under way.
+      if (this.#wanted.has(partition) && !this.#disabled) this.#take(partition)
+    })
+    this.#seats.set(partition, { partition, stop, ended })
+  }
+
+  async #work(partition: number, signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted; ) {
       try {
-        await this.#log.arrival(this.#topic, seat.partition, seat.position.offset, signal)
-        if (!signal.aborted) await this.#step(seat, signal)
-        attempt = 0
+        const line = await this.#open(partition)
+        while (!signal.aborted) {
+          await this.#log.arrival(this.#topic.name, partition, line.position.offset, signal)
+          if (!signal.aborted) await this.#step(line, signal)
+          failures = 0
+        }
+        await line.writer.close()
       } catch (error) {
         if (error instanceof Stopped) return
-        if (error instanceof MillraceError && error.retryable) {
-          await this.#clock.sleep(backoffMs(attempt++, this.#limits, null, this.#random), signal)
+        // Fenced, it has to prove its place before it opens a writer again.
+        this.#provenMs = Number.NEGATIVE_INFINITY
+        if (error instanceof MillraceError && (error.retryable || error.code === 'FENCED')) {
+          await this.#clock.sleep(backoffMs(failures++, this.#limits, null, this.#random), signal)
         } else this.#disable(error)
       }
     }
   }
 
+  /** Takes a partition up where it was left: whoever had it cannot move its position any more. */
+  async #open(partition: number): Promise<Line> {
+    await this.#proven()
+    const writer = await this.#log.writer(taskName(this.#topic.name, partition))
+    const { start } = await this.#log.ends(this.#topic.name, partition)
+    const positions = await readPositions(this.#log, this.#codec, this.#connector.id)
+    const position = positions.get(partition) ?? { ...noPosition, offset: start }
+    this.#positions.set(partition, position)
+    return { partition, writer, position }
+  }
+
+  async #proven(): Promise<void> {
+    if (this.#clock.now() - this.#provenMs < this.#limits.provenMs) return
+    await this.#prove()
+    this.#provenMs = this.#clock.now()
+  }
+
   /** One batch of a partition: read, deliver, write dead letters and position. */
-  async #step(seat: Seat, signal: AbortSignal): Promise<void> {
+  async #step(line: Line, signal: AbortSignal): Promise<void> {
     if (this.#disabled) throw new Stopped()
-    const { partition, position } = seat
+    const { partition, position } = line
     const limits = { maxRecords: this.#connector.batchMax, maxBytes: this.#limits.batchBytesMax }
-    const { records, nextOffset } = await this.#log.fetch(this.#topic, partition, position.offset, limits)
+    const { records, nextOffset } = await this.#log.fetch(this.#topic.name, partition, position.offset, limits)
     const batch: Delivery[] = []
     for (const { kind, value, offset } of records) {
       if (kind !== 'activation' || value === null) continue
@@ -219,9 +287,12 @@ export class ConnectorRunner {
         const error = refused.get(record.offset)
         return error ? [this.#deadLetter(partition, record, error)] : []
       })
-      await this.#log.append([...letters, positionRecord(this.#codec, this.#connector.id, partition, after)])
+      await line.writer.commit({
+        outputs: [...letters, positionRecord(this.#codec, this.#connector.id, partition, after)],
+      })
     }
-    seat.position = after
+    line.position = after
+    this.#positions.set(partition, after)
     this.#report(batch, refused)
   }
 
@@ -269,6 +340,7 @@ export class ConnectorRunner {
   async #admitted(signal: AbortSignal): Promise<void> {
     for (;;) {
       if (signal.aborted || this.#disabled) throw new Stopped()
+      await this.#proven()
       const waitMs = this.#breaker.admit(this.#clock.now())
       if (waitMs === 0) return
       await this.#clock.sleep(waitMs, signal)
@@ -306,9 +378,9 @@ export class ConnectorRunner {
     const message = cause instanceof Error ? cause.message : String(cause)
     this.#disabled = new MillraceError('DELIVERY_FAILED', `connector ${this.#connector.id} has stopped: ${message}`, {
       cause,
-      place: { topic: this.#topic },
+      place: { topic: this.#topic.name },
     })
-    this.#stop?.abort()
+    void this.assign([])
     this.#observer.disabled?.(this.#disabled)
   }
 
@@ -319,7 +391,7 @@ export class ConnectorRunner {
   ): AddressedRecord {
     const letter = {
       stage: this.#connector.id,
-      topic: this.#topic,
+      topic: this.#topic.name,
       partition,
       offset,
       kind,
@@ -331,7 +403,7 @@ export class ConnectorRunner {
       message: error.message,
     }
     return {
-      topic: deadOf(this.#topic),
+      topic: deadOf(this.#topic.name),
       partition,
       kind: 'dead',
       key,

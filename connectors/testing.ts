@@ -36,7 +36,7 @@ export function deliveries(first: number, last: number, partition = 0): Delivery
 export async function logWith(perPartition: readonly number[]): Promise<{ log: MemoryLog; codec: Codec }> {
   const log = new MemoryLog()
   const codec = new Codec(await LocalRegistry.open(log))
-  await log.createTopics([topic])
+  await log.createTopics([{ ...topic, partitions: perPartition.length }])
   for (const [partition, count] of perPartition.entries()) await appendTo(log, codec, partition, 0, count)
   return { log, codec }
 }

@@ -98,7 +98,7 @@ test('ports', () => {
 })
 
 test('every variable has a default, but those that the shell of a container reads', () => {
-  const variables = [...text.replaceAll('$$', '').matchAll(/\$\{?([A-Za-z_]\w*)(:-[^}]+\})?/g)]
+  const variables = [...text.replaceAll('$$', '').matchAll(/\$\{?([A-Za-z_]\w*)(:-[^}]*\})?/g)]
   expect(variables.length).toBeGreaterThan(5)
   expect(variables.filter(([, , otherwise]) => !otherwise).map(([variable]) => variable)).toEqual([])
 })
@@ -182,6 +182,17 @@ describe('Dockerfile', () => {
       expect(environment?.['HEALTH_PORT'] ?? '8125', name).toBe(optionOf(command, '--port'))
     }
   })
+})
+
+test('deliveries are a service with two replicas, which is given the secrets that the example names', () => {
+  const { command, deploy, environment = {} } = services['deliver']!
+  expect([command?.[0], deploy?.replicas]).toEqual(['deliver', 2])
+  const folder = join(root, 'examples/retail/destinations')
+  const secrets = readdirSync(folder).flatMap((name) =>
+    [...readFileSync(join(folder, name), 'utf8').matchAll(/env: (\w+)/g)].map(([, variable]) => variable),
+  )
+  expect(secrets.length).toBeGreaterThan(0)
+  expect(Object.keys(environment)).toEqual(expect.arrayContaining(secrets))
 })
 
 test('Prometheus asks every service of ours that stays, on its port', () => {

@@ -57,6 +57,12 @@ export function createFileConnector({ id, folder }: FileConnectorOptions): Conne
       sheet.last = { offset, idempotencyKey: activation.idempotencyKey }
     },
 
+    async release(partition) {
+      const sheet = sheets.get(partition)
+      sheets.delete(partition)
+      await sheet?.handle.close()
+    },
+
     async close() {
       for (const { handle } of sheets.values()) await handle.close()
       sheets.clear()
