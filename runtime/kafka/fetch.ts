@@ -91,6 +91,7 @@ export class Fetcher {
   async arrival(topic: string, partition: number, offset: number, signal: AbortSignal): Promise<void> {
     const cursor = this.#cursor(topic, partition)
     if (signal.aborted || cursor.stable > offset) return
+    cursor.forgetBefore(offset) // or what has been read already would keep us from reading ahead
     cursor.goTo(offset)
     cursor.waiting++
     if (!cursor.followed) void this.#follow(cursor)

@@ -188,6 +188,19 @@ export function logContract(name: string, make: () => Promise<LogUnderTest>): vo
         expect((await log.fetch('events', 0, stable, plenty)).records).toHaveLength(1)
       })
 
+      test('resolves for a reader that has just read a lot at once', async () => {
+        const { signal } = new AbortController()
+        const large = 'x'.repeat(200_000)
+        for (let i = 0; i < 15; i++) await log.append([record('events', 0, large)])
+        const { stable } = await log.ends('events', 0)
+        for (let at = 0; at < stable; )
+          at = (await log.fetch('events', 0, at, { maxRecords: 5000, maxBytes: 16 << 20 })).nextOffset
+        const next = log.arrival('events', 0, stable, signal)
+        expect(await settled(next)).toBe(false)
+        await log.append([record('events', 0, 'b')])
+        await next
+      })
+
       test('resolves when its signal aborts, before or during', async () => {
         const controller = new AbortController()
         const waiting = log.arrival('events', 0, 0, controller.signal)
