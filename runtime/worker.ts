@@ -57,6 +57,8 @@ export type TaskStatus = {
   readonly phase: Phase
   /** While it runs. */
   readonly running: Task | undefined
+  /** What is here of its state now. */
+  held(): Promise<Held | undefined>
 }
 
 /** `live`: no task is stuck. `ready`: the plans are known and every task of theirs that is to run does. */
@@ -82,7 +84,10 @@ export class Worker {
   /** Those that the plans want here. */
   get tasks(): readonly TaskStatus[] {
     return this.#groups.flatMap(({ tasks }) =>
-      tasks.flatMap(({ name, role, phase, task }) => (role ? [{ task: name, role, phase, running: task }] : [])),
+      tasks.flatMap((hosted) => {
+        const { name, role, phase, task } = hosted
+        return role ? [{ task: name, role, phase, running: task, held: () => hosted.held() }] : []
+      }),
     )
   }
 

@@ -58,11 +58,6 @@ export class Metrics {
     task,
   )
   readonly #restoreRate = this.#gauge('restore_records_per_second', 'Of the last page of a restore.', task)
-  readonly #standbyLag = this.#gauge(
-    'standby_lag_records',
-    'Offsets of the changelog that a copy of the state lacks.',
-    task,
-  )
   readonly #committing = new Map<string, number>()
   readonly #pages = new Map<string, number>()
   #worker: Worker | undefined
@@ -116,16 +111,15 @@ export class Metrics {
       this.#pages.set(name, nowMs)
       this.#restored.inc(labels, records)
       const follows = this.#worker?.tasks.find(({ task }) => task === name)?.phase === 'following'
-      ;(follows ? this.#standbyLag : this.#restoring).set(labels, remaining)
-      if (!follows && beforeMs !== undefined)
-        this.#restoreRate.set(labels, records / Math.max(0.001, (nowMs - beforeMs) / 1000))
+      if (follows) return
+      this.#restoring.set(labels, remaining)
+      if (beforeMs !== undefined) this.#restoreRate.set(labels, records / Math.max(0.001, (nowMs - beforeMs) / 1000))
     },
     wiped: (name) => this.#wiped.inc(labelsOf(name)),
     moved: (name, phase) => {
       const labels = labelsOf(name)
       if (phase === 'restoring') this.#pages.set(name, performance.now())
       if (phase === 'running') this.#restoring.set(labels, 0)
-      if (phase !== 'following') this.#standbyLag.remove(labels)
       if (phase === 'closed')
         for (const gauge of [this.#restoring, this.#restoreRate, this.#overlay]) gauge.remove(labels)
     },
@@ -135,6 +129,7 @@ export class Metrics {
   follow(worker: Worker, { topology, log, profiles }: Followed): void {
     this.#worker = worker
     this.#lagGauge(worker, topology, log)
+    this.#standbyLagGauge(worker)
     if (profiles) this.#redisGauge(profiles)
   }
 
@@ -161,6 +156,25 @@ export class Metrics {
             // An outage of the log shows in other figures; a page of metrics must not fail for it.
             const ends = await log.ends(stageOf(topology, stage).inbox.name, Number(partition)).catch(() => undefined)
             if (ends) gauge.set({ stage, partition }, Math.max(0, ends.stable - task.inputOffset))
+          }),
+        )
+      },
+    })
+  }
+
+  /** Asked of the store and the changelog, not of whoever follows: one that does not is to be seen, too. */
+  #standbyLagGauge(worker: Worker): void {
+    const gauge: Gauge<string> = new Gauge({
+      name: 'millrace_standby_lag_records',
+      help: 'Offsets of the changelog that a copy of the state lacks.',
+      labelNames: task,
+      registers: [this.#registry],
+      async collect() {
+        gauge.reset()
+        await Promise.all(
+          worker.tasks.map(async ({ task: name, phase, held }) => {
+            const copy = phase === 'following' ? await held().catch(() => undefined) : undefined
+            if (copy) gauge.set(labelsOf(name), copy.lag)
           }),
         )
       },
