@@ -186,6 +186,11 @@ export async function changelogOffsetOf(store: Store): Promise<number | undefine
   return stored && int64Of(stored)
 }
 
+/** The checkpoint that a store stands at, as it is encoded; undefined if there is none. */
+export async function storedCheckpointOf(store: Store): Promise<Buffer | undefined> {
+  return (await store.getMany([storedCheckpoint]))[0]
+}
+
 /** Records of the changelog after a place in it; all there are when the place is not of this log. */
 export async function lagAt(log: Log, stage: string, partition: number, offset: number): Promise<number> {
   const { start, stable } = await log.ends(changelogOf(stage), partition)

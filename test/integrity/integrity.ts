@@ -10,13 +10,17 @@ import { ClusterDefinitions, openCluster } from '../../cli/cluster/cluster.ts'
 import { exampleWorkspace } from '../../cli/package.ts'
 import type { LocalKafka } from '../../deploy/local/kafka.ts'
 import { Random } from '../../runtime/random.ts'
+import { RocksStores } from '../../runtime/stores/rocksdb.ts'
+import { taskName } from '../../runtime/topology.ts'
 import { embeddedPartitions } from '../../topologies/customer-data.ts'
 import { loadWorkspace } from '../../workspace/workspace.ts'
 import { millrace } from '../cli/millrace.ts'
-import { type Audit, audit } from './audit.ts'
+import { type Audit, audit, type Remains } from './audit.ts'
+import { type Copy, copyOf } from './copies.ts'
 import { Deployment } from './deployment.ts'
 import type { Fault } from './faults.ts'
-import { feedHistory, feedLive, inputOf } from './source.ts'
+import { readCommitted } from './kcat.ts'
+import { feedHistory, feedLive, inputOf, poison } from './source.ts'
 
 export type IntegrityOptions = {
   readonly kafka: LocalKafka
@@ -28,6 +32,10 @@ export type IntegrityOptions = {
   /** Called once all runs and input comes; when it ends nothing happens any more, but the input may go on. */
   readonly faults: (at: Scene) => Promise<readonly Fault[]>
   readonly tell?: (what: string) => void
+  /** Called with the number of events that have been fed so far. */
+  readonly fed?: (events: number) => void
+  /** Leaves state folders and logs of the processes where they are, and tells where. */
+  readonly keep?: boolean
 }
 
 export type Scene = {
@@ -47,12 +55,13 @@ export type Outcome = Audit & {
   readonly resent: number
   /** From the first event to the end of the last. */
   readonly seconds: number
+  readonly auditSeconds: number
 }
 
 const historyShare = 0.4
 
 export async function integrity(options: IntegrityOptions): Promise<Outcome> {
-  const { kafka, registryUrl, events, seed, liveMs, tell = () => {} } = options
+  const { kafka, registryUrl, events, seed, liveMs, tell = () => {}, fed: progress = () => {}, keep = false } = options
   const random = new Random('integrity', seed)
   const folder = await mkdtemp(join(tmpdir(), 'millrace-integrity-'))
   const prefix = `integrity-${randomBytes(4).toString('hex')}-`
@@ -79,7 +88,19 @@ export async function integrity(options: IntegrityOptions): Promise<Outcome> {
       const file = join(folder, 'history.ndjson')
       const begun = await feedHistory(input.history, { file, flags, killAfterMs: random.between(1500, 3000), signal })
       tell(`${input.history.length} events of a history are in, fed by ${begun} processes in turn`)
-      const posted = await feedLive(input.live, { flags, overMs: liveMs, signal })
+      await cluster.log.append([poison(1), poison(2)])
+      let count = input.history.length
+      progress(count)
+      const posted = await feedLive(input.live, {
+        flags,
+        overMs: liveMs,
+        signal,
+        posted: (events) => {
+          count += events
+          progress(count)
+        },
+      })
+      await cluster.log.append([poison(3)])
       tell(`${input.live.length} live events are in, of which ${posted.resent} were posted again`)
       return posted
     })().finally(() => {
@@ -89,29 +110,42 @@ export async function integrity(options: IntegrityOptions): Promise<Outcome> {
     const [posted, faults] = await Promise.all([feeding, striking])
     await deployment.whole()
     await deployment.drained()
-    const seconds = Math.round((performance.now() - startMs) / 100) / 10
+    const seconds = secondsSince(startMs)
     tell(`all has come through after ${seconds} s`)
     await deployment.end()
+    const auditMs = performance.now()
 
-    const folders = new Map(
-      Object.keys(embeddedPartitions).map((stage) => [stage, deployment.of(stage).map((process) => process.folder)]),
-    )
-    const found = await audit({
-      cluster,
-      definitions: definitions.reader,
-      brokers: kafka.brokers,
-      prefix,
-      folders,
-      input,
-      posted,
-    })
+    const { topology, codec } = cluster
+    const remains: Remains = {
+      read: (topic, partition) => readCommitted(kafka.brokers, prefix + topic, partition),
+      stableEnd: async (topic, partition) => (await cluster.log.ends(topic, partition)).stable,
+      copies: (stage, partition) =>
+        Promise.all(deployment.of(stage).map(({ folder }) => copyIn(folder, taskName(stage, partition)))),
+    }
+    const found = await audit({ topology, codec, definitions: definitions.reader, remains, input, posted })
     const { differences, records, rows, counters } = found
-    return { differences, records, rows, counters, faults, turnsLost: turnsLost(deployment), ...posted, seconds }
+    const auditSeconds = secondsSince(auditMs)
+    const lost = turnsLost(deployment)
+    return { differences, records, rows, counters, faults, turnsLost: lost, ...posted, seconds, auditSeconds }
   } finally {
     over.abort(new Error('the run is over'))
     await deployment.retire()
     await cluster.close()
-    await rm(folder, { recursive: true, force: true })
+    if (keep) tell(`state and logs of the processes are in ${folder}`)
+    else await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function secondsSince(startMs: number): number {
+  return Math.round((performance.now() - startMs) / 100) / 10
+}
+
+async function copyIn(folder: string, task: string): Promise<Copy> {
+  const stores = new RocksStores(folder)
+  try {
+    return await copyOf(join(folder, task), await stores.open(task))
+  } finally {
+    await stores.close()
   }
 }
 

@@ -4,7 +4,10 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
+import { partitionOf } from '../../runtime/partitioner.ts'
+import type { AddressedRecord } from '../../runtime/record.ts'
 import { generateTraffic } from '../../sources/traffic/traffic.ts'
+import { embeddedPartitions } from '../../topologies/customer-data.ts'
 import { launch } from '../cli/millrace.ts'
 
 const dayMs = 24 * 3600 * 1000
@@ -24,6 +27,13 @@ export function inputOf(options: { seed: number; events: number; historyShare: n
   const bodies = [...traffic].map(({ raw }) => raw.body)
   const cut = Math.round(events * historyShare)
   return { history: bodies.slice(0, cut), live: bodies.slice(cut) }
+}
+
+/** A record of events.raw that nobody can decode: its task writes it to its dead letters, and goes on. */
+export function poison(n: number): AddressedRecord {
+  const key = `retail/poison-${n}`
+  const partition = partitionOf(key, embeddedPartitions.identify)
+  return { topic: 'events.raw', partition, kind: 'event', key, value: Buffer.from(key), timestampMs: Number.NaN }
 }
 
 const attemptsMax = 60
@@ -65,7 +75,7 @@ export type Posted = { readonly resent: number }
 /** Trackers at a collector, each payload posted until it is acknowledged; spread evenly over a time. */
 export async function feedLive(
   bodies: readonly string[],
-  { flags, overMs, signal }: Feed & { readonly overMs: number },
+  { flags, overMs, signal, posted }: Feed & { readonly overMs: number; readonly posted: (events: number) => void },
 ): Promise<Posted> {
   const collector = launch(['collect', '--port', '0', ...flags])
   const complaints = textOf(collector)
@@ -82,6 +92,7 @@ export async function feedLive(
         resent += events
         await delay(500, undefined, { signal })
       }
+      posted(events)
     }
     return { resent }
   } finally {
