@@ -1,6 +1,7 @@
 /** A deployment as users run it: `bin/millrace run`, two processes a stage, each with a state folder of its own. */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { createWriteStream } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -9,6 +10,9 @@ import { launch } from '../cli/millrace.ts'
 
 /** What `run --log-level debug` tells, a JSON object a line. */
 type Line = { readonly msg: string; readonly [field: string]: unknown }
+
+/** Records of inboxes that running tasks have before them, and of changelogs that copies lack. */
+export type Lags = { readonly inbox: number; readonly copies: number }
 
 export type DeploymentParts = {
   readonly folder: string
@@ -47,6 +51,7 @@ export class StageProcess {
     this.#complaints = ''
     this.#phases.clear()
     this.#hasPlan = false
+    child.stdout!.pipe(createWriteStream(`${this.folder}.log`, { flags: 'a' }))
     createInterface({ input: child.stdout! }).on('line', (line) => {
       if (this.#child === child) this.#hear(JSON.parse(line))
     })
@@ -80,8 +85,10 @@ export class StageProcess {
     this.#child?.kill('SIGSTOP')
   }
 
-  resume(): void {
+  /** `expelled`: its group went on without it meanwhile, and it has to join anew. */
+  resume({ expelled = false }: { readonly expelled?: boolean } = {}): void {
     this.#paused = false
+    if (expelled) this.#hasPlan = false
     this.#child?.kill('SIGCONT')
   }
 
@@ -101,11 +108,12 @@ export class StageProcess {
     await this.end('SIGKILL')
   }
 
-  /** Records of the inboxes that its running tasks have before them. */
-  async lag(): Promise<number> {
+  /** What its running tasks have before them in their inboxes, and what the copies it keeps lack. */
+  async lags(): Promise<Lags> {
     const page = await fetch(`http://127.0.0.1:${this.#port}/metrics`).then((answer) => answer.text())
-    const lags = [...page.matchAll(/^millrace_consumer_lag_records\{.*\} (\d+)$/gm)]
-    return lags.reduce((sum, [, records]) => sum + Number(records), 0)
+    const sum = (metric: string): number =>
+      [...page.matchAll(new RegExp(`^${metric}\\{.*\\} (\\d+)$`, 'gm'))].reduce((sum, [, n]) => sum + Number(n), 0)
+    return { inbox: sum('millrace_consumer_lag_records'), copies: sum('millrace_standby_lag_records') }
   }
 
   #hear({ msg, ...told }: Line): void {
@@ -118,30 +126,41 @@ export class StageProcess {
 }
 
 export class Deployment {
-  readonly processes: readonly StageProcess[]
+  /** Those that are to stay to the end. */
+  readonly residents: readonly StageProcess[]
   readonly #parts: DeploymentParts
+  readonly #tenantKey: Uint8Array
+  readonly #guests: StageProcess[] = []
 
-  private constructor(parts: DeploymentParts, processes: readonly StageProcess[]) {
+  private constructor(parts: DeploymentParts, tenantKey: Uint8Array, residents: readonly StageProcess[]) {
     this.#parts = parts
-    this.processes = processes
+    this.#tenantKey = tenantKey
+    this.residents = residents
   }
 
   /** Two processes a stage, all under one tenant key, and nothing started yet. */
   static async prepare(parts: DeploymentParts, tenantKey: Uint8Array): Promise<Deployment> {
-    const processes = []
-    for (const stage of Object.keys(parts.tasks)) {
-      for (const name of ['a', 'b']) {
-        const folder = join(parts.folder, `${stage}-${name}`)
-        await mkdir(folder, { recursive: true })
-        await writeFile(join(folder, 'tenant.key'), tenantKey, { mode: 0o600 })
-        processes.push(new StageProcess(stage, folder, parts.flags))
-      }
-    }
-    return new Deployment(parts, processes)
+    const residents = []
+    for (const stage of Object.keys(parts.tasks))
+      for (const name of ['a', 'b']) residents.push(await processIn(parts, tenantKey, stage, name))
+    return new Deployment(parts, tenantKey, residents)
   }
 
+  /** One process of a stage more, with an empty folder; nothing started yet. */
+  async guest(stage: string): Promise<StageProcess> {
+    const guest = await processIn(this.#parts, this.#tenantKey, stage, `guest-${this.#guests.length + 1}`)
+    this.#guests.push(guest)
+    return guest
+  }
+
+  /** All there have been, those who have left included. */
+  get processes(): readonly StageProcess[] {
+    return [...this.residents, ...this.#guests]
+  }
+
+  /** Residents of a stage. */
   of(stage: string): readonly StageProcess[] {
-    return this.processes.filter((process) => process.stage === stage)
+    return this.residents.filter((process) => process.stage === stage)
   }
 
   /**
@@ -151,8 +170,10 @@ export class Deployment {
   async whole(stages: readonly string[] = Object.keys(this.#parts.tasks), withinMs = 90_000): Promise<number> {
     const startMs = performance.now()
     const missing = (stage: string): number =>
-      this.#parts.tasks[stage]! - new Set(this.of(stage).flatMap(({ running }) => running)).size
-    const joining = (stage: string): boolean => this.of(stage).some((process) => process.joining)
+      this.#parts.tasks[stage]! -
+      new Set(this.processes.filter((process) => process.stage === stage).flatMap(({ running }) => running)).size
+    const joining = (stage: string): boolean =>
+      this.processes.some((process) => process.stage === stage && process.joining)
     while (stages.some((stage) => missing(stage) > 0 || joining(stage))) {
       this.#requireNoDeaths()
       if (performance.now() - startMs > withinMs)
@@ -163,26 +184,30 @@ export class Deployment {
   }
 
   /** Waits until the tasks of these stages have had nothing but ticks before them for two seconds. */
-  async drained(stages: readonly string[] = Object.keys(this.#parts.tasks), withinMs = 900_000): Promise<void> {
-    const deadlineMs = performance.now() + withinMs
-    const asked = stages.flatMap((stage) => this.of(stage))
-    for (let quiet = 0; quiet < 5; ) {
-      await delay(400)
-      const lags = await Promise.all(asked.map((process) => process.lag()))
-      quiet = lags.every((lag) => lag <= ticksAtMost) ? quiet + 1 : 0
-      if (performance.now() > deadlineMs) throw new Error(`not drained within ${withinMs} ms: lags ${lags}`)
-    }
+  drained(): Promise<void> {
+    return this.#quiet(this.residents, ({ inbox }) => inbox <= ticksAtMost, 900_000)
   }
 
   /**
-   * Ends all of it gracefully: first those who tick, then, when the others have nothing left, those. So the copies of the
-   * latter have all there is.
+   * Ends all of it gracefully: first those who tick, then, when the others and their standbys have nothing left, those. So
+   * the copies of the latter have all there is.
    */
   async end(): Promise<void> {
-    const [ticking, ...others] = Object.keys(this.#parts.tasks)
-    await Promise.all(this.of(ticking!).map((process) => process.end('SIGTERM')))
-    await this.drained(others, 60_000)
-    await Promise.all(this.processes.map((process) => process.end('SIGTERM')))
+    const [ticking] = Object.keys(this.#parts.tasks)
+    const [first, others] = [this.of(ticking!), this.residents.filter(({ stage }) => stage !== ticking)]
+    await Promise.all(first.map((process) => process.end('SIGTERM')))
+    await this.#quiet(others, ({ inbox, copies }) => inbox === 0 && copies === 0, 60_000)
+    await Promise.all(others.map((process) => process.end('SIGTERM')))
+  }
+
+  async #quiet(processes: readonly StageProcess[], isQuiet: (lags: Lags) => boolean, withinMs: number): Promise<void> {
+    const deadlineMs = performance.now() + withinMs
+    for (let quiet = 0; quiet < 5; ) {
+      await delay(400)
+      const lags = await Promise.all(processes.map((process) => process.lags()))
+      quiet = lags.every(isQuiet) ? quiet + 1 : 0
+      if (performance.now() > deadlineMs) throw new Error(`not drained within ${withinMs} ms: ${JSON.stringify(lags)}`)
+    }
   }
 
   async retire(): Promise<void> {
@@ -193,6 +218,18 @@ export class Deployment {
     for (const { stage, obituary } of this.processes)
       if (obituary !== undefined) throw new Error(`a process of ${stage} ended by itself: ${obituary}`)
   }
+}
+
+async function processIn(
+  { folder, flags }: DeploymentParts,
+  tenantKey: Uint8Array,
+  stage: string,
+  name: string,
+): Promise<StageProcess> {
+  const own = join(folder, `${stage}-${name}`)
+  await mkdir(own, { recursive: true })
+  await writeFile(join(own, 'tenant.key'), tenantKey, { mode: 0o600 })
+  return new StageProcess(stage, own, flags)
 }
 
 /** Of a task of three writers, in the moment between two polls. */
