@@ -10,7 +10,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { inject } from 'vitest'
-import { LocalKafka, type NodePorts } from '../deploy/local/kafka.ts'
+import { type KafkaSettings, LocalKafka, type NodePorts } from '../deploy/local/kafka.ts'
 import { type KafkaVersion, requireJava } from '../deploy/local/maven.ts'
 import { up, variables } from '../deploy/local/parts.ts'
 import { anyFreePort } from '../deploy/local/ports.ts'
@@ -41,7 +41,9 @@ export type OwnKafka = {
   readonly version?: KafkaVersion
   readonly nodes?: number
   /** Name to password. With users there is a listener for them: `saslBrokers`. */
-  readonly users?: Readonly<Record<string, string>>
+  readonly users?: KafkaSettings['users']
+  /** With keys there is a listener for those who have a certificate: `tlsBrokers`. */
+  readonly tls?: KafkaSettings['tls']
 }
 
 /**
@@ -52,16 +54,18 @@ export async function ownKafka({
   version = '4.2.0',
   nodes = 1,
   users,
+  tls,
 }: OwnKafka = {}): Promise<LocalKafka | undefined> {
   return unlessMissing('a Kafka of its own', async () => {
     await requireJava()
     const ports: NodePorts[] = []
     for (let i = 0; i < nodes; i++) {
       const sasl = users && { sasl: await anyFreePort() }
-      ports.push({ client: await anyFreePort(), controller: await anyFreePort(), ...sasl })
+      const withTls = tls && { tls: await anyFreePort() }
+      ports.push({ client: await anyFreePort(), controller: await anyFreePort(), ...sasl, ...withTls })
     }
     const folder = join(inject('partsFolder'), `kafka-${randomUUID()}`)
-    const kafka = new LocalKafka(folder, { version, nodes: ports, ...(users && { users }) })
+    const kafka = new LocalKafka(folder, { version, nodes: ports, ...(users && { users }), ...(tls && { tls }) })
     await kafka.start()
     return kafka
   })

@@ -14,6 +14,7 @@ export type ClusterFlags = {
   readonly prefix: string
   readonly sasl?: Sasl['mechanism']
   readonly saslUser?: string
+  readonly saslPasswordFile?: string
   readonly tls?: true
   readonly tlsCa?: string
   readonly tlsCert?: string
@@ -36,13 +37,13 @@ export function addClusterFlags(command: Command): Command {
         .default('', 'none'),
     )
     .addOption(
-      new Option('--sasl <mechanism>', `log in to Kafka; the password is read from ${passwordVariable}`).choices([
-        'plain',
-        'scram-sha-256',
-        'scram-sha-512',
-      ]),
+      new Option(
+        '--sasl <mechanism>',
+        `log in to Kafka; the password is that of the variable ${passwordVariable}, or of a file`,
+      ).choices(['plain', 'scram-sha-256', 'scram-sha-512']),
     )
     .addOption(new Option('--sasl-user <name>', 'to log in with').env('KAFKA_USER'))
+    .addOption(new Option('--sasl-password-file <file>', 'that holds the password').env(`${passwordVariable}_FILE`))
     .addOption(new Option('--tls', 'speak TLS to Kafka'))
     .addOption(new Option('--tls-ca <file>', 'who signed the certificates of the brokers (PEM)'))
     .addOption(new Option('--tls-cert <file>', 'certificate of this client (PEM), for mTLS'))
@@ -84,11 +85,15 @@ export function placeOfFlags(flags: PlaceFlags, command: Command): Place {
   return isCluster ? clusterOf(flags) : { kind: 'folder', dataFolder: flags.data }
 }
 
-function saslOf({ sasl: mechanism, saslUser: username }: ClusterFlags, env: NodeJS.ProcessEnv): Sasl | null {
+function saslOf(flags: ClusterFlags, env: NodeJS.ProcessEnv): Sasl | null {
+  const { sasl: mechanism, saslUser: username, saslPasswordFile: file } = flags
   if (!mechanism) return null
-  const password = env[passwordVariable]
+  const password = file ? contentOf(file).toString('utf8').trimEnd() : env[passwordVariable]
   if (!username || !password)
-    throw new MillraceError('CONFIG_INVALID', `--sasl needs --sasl-user and the variable ${passwordVariable}`)
+    throw new MillraceError(
+      'CONFIG_INVALID',
+      `--sasl needs --sasl-user, and the password in ${passwordVariable} or with --sasl-password-file`,
+    )
   return { mechanism, username, password }
 }
 
@@ -97,12 +102,12 @@ function tlsOf({ tls, tlsCa, tlsCert, tlsKey }: ClusterFlags): KafkaOptions['ssl
   if (Boolean(tlsCert) !== Boolean(tlsKey))
     throw new MillraceError('CONFIG_INVALID', '--tls-cert and --tls-key go together')
   return {
-    ...(tlsCa && { ca: pem(tlsCa) }),
-    ...(tlsCert && tlsKey && { cert: pem(tlsCert), key: pem(tlsKey) }),
+    ...(tlsCa && { ca: contentOf(tlsCa) }),
+    ...(tlsCert && tlsKey && { cert: contentOf(tlsCert), key: contentOf(tlsKey) }),
   }
 }
 
-function pem(path: string): Buffer {
+function contentOf(path: string): Buffer {
   try {
     return readFileSync(path)
   } catch (cause) {

@@ -13,14 +13,21 @@ import { LocalProcess } from './process.ts'
 
 const run = promisify(execFile)
 
-/** `sasl`: a second listener, where clients prove who they are (SASL_PLAINTEXT). */
-export type NodePorts = { readonly client: number; readonly controller: number; readonly sasl?: number }
+/** Further listeners, where clients prove who they are: `sasl` by password (SASL_PLAINTEXT), `tls` by certificate (mTLS). */
+export type NodePorts = {
+  readonly client: number
+  readonly controller: number
+  readonly sasl?: number
+  readonly tls?: number
+}
 
 export type KafkaSettings = {
   readonly version: KafkaVersion
   readonly nodes: readonly NodePorts[]
   /** Name to password, for the listener `sasl`: SCRAM-SHA-256, SCRAM-SHA-512 and PLAIN. Known from the first start on. */
   readonly users?: Readonly<Record<string, string>>
+  /** For the listener `tls`, PEM files: the brokers' key and certificate, and who signs the certificates of clients. */
+  readonly tls?: { readonly keyStore: string; readonly trustStore: string }
 }
 
 const startMsMax = 120_000
@@ -45,6 +52,10 @@ export class LocalKafka {
 
   get saslBrokers(): string {
     return this.#settings.nodes.map(({ sasl }) => `${host}:${sasl}`).join(',')
+  }
+
+  get tlsBrokers(): string {
+    return this.#settings.nodes.map(({ tls }) => `${host}:${tls}`).join(',')
   }
 
   /** All of it: a cluster that lacks a node is started again. */
@@ -114,16 +125,20 @@ export function brokersOf(nodes: readonly NodePorts[]): string {
   return nodes.map(({ client }) => `${host}:${client}`).join(',')
 }
 
-function propertiesOf({ nodes, users }: KafkaSettings, i: number, dataFolder: string): string {
-  const { client, controller, sasl } = nodes[i]!
-  const clients = [`PLAINTEXT://${host}:${client}`, ...(sasl ? [`SASL://${host}:${sasl}`] : [])]
+function propertiesOf({ nodes, users, tls: stores }: KafkaSettings, i: number, dataFolder: string): string {
+  const { client, controller, sasl, tls } = nodes[i]!
+  const clients = [
+    `PLAINTEXT://${host}:${client}`,
+    ...(sasl ? [`SASL://${host}:${sasl}`] : []),
+    ...(tls ? [`TLS://${host}:${tls}`] : []),
+  ]
   const replicas = Math.min(nodes.length, 3)
   const properties: Record<string, string | number | boolean> = {
     'process.roles': 'broker,controller',
     'node.id': i + 1,
     'controller.quorum.voters': nodes.map(({ controller }, i) => `${i + 1}@${host}:${controller}`).join(','),
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT',
+    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL',
     listeners: [...clients, `CONTROLLER://${host}:${controller}`].join(','),
     'advertised.listeners': clients.join(','),
     'log.dirs': dataFolder,
@@ -149,6 +164,15 @@ function propertiesOf({ nodes, users }: KafkaSettings, i: number, dataFolder: st
       'listener.name.sasl.scram-sha-256.sasl.jaas.config': `${login}.scram.ScramLoginModule required;`,
       'listener.name.sasl.scram-sha-512.sasl.jaas.config': `${login}.scram.ScramLoginModule required;`,
       'listener.name.sasl.plain.sasl.jaas.config': `${login}.plain.PlainLoginModule required ${plainUsers.join(' ')};`,
+    })
+  }
+  if (tls) {
+    Object.assign(properties, {
+      'listener.name.tls.ssl.client.auth': 'required',
+      'listener.name.tls.ssl.keystore.type': 'PEM',
+      'listener.name.tls.ssl.keystore.location': stores?.keyStore,
+      'listener.name.tls.ssl.truststore.type': 'PEM',
+      'listener.name.tls.ssl.truststore.location': stores?.trustStore,
     })
   }
   return Object.entries(properties)

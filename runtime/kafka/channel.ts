@@ -1,5 +1,5 @@
 /** One way to one broker, over a connection of kafkajs. */
-import { connect as connectTcp } from 'node:net'
+import { connect as connectTcp, isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import Broker, { type ProtocolRequest } from 'kafkajs/src/broker/index.js'
 import loggers from 'kafkajs/src/loggers/index.js'
@@ -8,7 +8,7 @@ import apiKeys from 'kafkajs/src/protocol/requests/apiKeys.js'
 import protocol from 'kafkajs/src/protocol/requests/index.js'
 import type { Apis } from './apis.ts'
 import type { KafkaOptions } from './connection.ts'
-import { ConnectionFault } from './faults.ts'
+import { ConnectionFault, TlsFault } from './faults.ts'
 
 /** A request with an encoding of our own. */
 export type OwnRequest<T> = {
@@ -98,14 +98,26 @@ export class Channel {
     } catch (error) {
       // What is left half read or unanswered cannot be told from what comes next.
       this.close()
-      if (error instanceof Error && connectionErrors.test(error.name))
+      if (error instanceof Error && connectionErrors.test(error.name)) {
+        const { code } = error as NodeJS.ErrnoException
+        if (code && tlsRefusals.test(code)) throw new TlsFault(tlsReason(error.message), { cause: error })
         throw new ConnectionFault(error.message, { cause: error })
+      }
       throw error
     }
   }
 }
 
 const connectionErrors = /^KafkaJS(Connection|ConnectionClosed|RequestTimeout|LockTimeout)/
+/** Of Node and OpenSSL: a certificate that one side does not trust, or lacks, or none of TLS at all. */
+const tlsRefusals = /^ERR_(SSL|TLS)_|CERT|UNABLE_TO_VERIFY/
+/** OpenSSL's own words are in the middle of where in its code they are from; an alert is what the broker says. */
+function tlsReason(message: string): string {
+  const reason = /SSL routines:[^:]*:([^:]+)/.exec(message)?.[1] ?? message.replace(/^Connection error: /, '')
+  const [, alert] = /\balert (.*)$/.exec(reason) ?? []
+  return alert ? `the broker refuses us by TLS: ${alert}` : `TLS with the broker failed: ${reason}`
+}
+
 const unparsed = async (decoded: object): Promise<object> => decoded
 const silent = loggers.createLogger({ level: 0, logCreator: () => () => undefined })
 
@@ -117,7 +129,7 @@ function socketFactory({
   onConnect,
 }: Address & { ssl: object | null; onConnect: () => void }): object {
   const socket = ssl
-    ? connectTls({ host, port, servername: host, ...ssl }, onConnect)
+    ? connectTls({ host, port, ...(isIP(host) ? {} : { servername: host }), ...ssl }, onConnect)
     : connectTcp({ host, port }, onConnect)
   return socket.setNoDelay(true).setKeepAlive(true, 60_000)
 }

@@ -41,6 +41,11 @@ export class ConnectionFault extends Error {
   override readonly name = 'ConnectionFault'
 }
 
+/** Broker and client do not come to trust each other. */
+export class TlsFault extends Error {
+  override readonly name = 'TlsFault'
+}
+
 /** Throws for every code but 0. */
 export function requireNoFault(api: string, code: number): void {
   if (code !== 0) throw new KafkaFault(api, code)
@@ -59,7 +64,7 @@ export function patienceMs(error: unknown): number {
 
 /** The error as the runtime knows it, unless it is no error of Kafka's. `what` failed, as the beginning of a sentence. */
 export function asMillraceError(error: unknown, what: string, place: ErrorPlace = {}): unknown {
-  if (!(error instanceof Error) || !/^(KafkaFault|ConnectionFault|KafkaJS)/.test(error.name)) return error
+  if (!(error instanceof Error) || !/^(KafkaFault|ConnectionFault|TlsFault|KafkaJS)/.test(error.name)) return error
   const code = error instanceof KafkaFault ? error.code : undefined
   if (code === codes.unknownTopicOrPartition && place.topic !== undefined)
     return unknownPartition(place.topic, place.partition ?? 0)
@@ -67,8 +72,8 @@ export function asMillraceError(error: unknown, what: string, place: ErrorPlace 
 }
 
 export function errorCodeOf(error: Error): ErrorCode {
-  if (!(error instanceof KafkaFault))
-    return error.name === 'KafkaJSSASLAuthenticationError' ? 'KAFKA_REFUSED' : 'KAFKA_UNAVAILABLE'
+  if (error instanceof TlsFault || error.name === 'KafkaJSSASLAuthenticationError') return 'KAFKA_REFUSED'
+  if (!(error instanceof KafkaFault)) return 'KAFKA_UNAVAILABLE'
   switch (error.code) {
     case codes.invalidProducerEpoch:
     case codes.producerFenced:
