@@ -54,8 +54,13 @@ export class KafkaConnection {
   static async open(options: KafkaOptions): Promise<KafkaConnection> {
     const connection = new KafkaConnection(options)
     for (const broker of options.brokers) addressOf(broker)
-    await connection.retrying('cannot connect to Kafka', {}, () => connection.controller())
-    return connection
+    try {
+      await connection.retrying('cannot connect to Kafka', {}, () => connection.controller())
+      return connection
+    } catch (error) {
+      await connection.close() // some brokers may have let us in
+      throw error
+    }
   }
 
   /** How many partitions a topic has. Throws a KafkaFault, as all that asks the cluster. */
