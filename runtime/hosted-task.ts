@@ -11,14 +11,14 @@
  *    │                ▲
  *    └── not wanted ──┴── closing              (all) what does not pass ─► failed ─► closing
  *
- * The store stays open and warm for as long as the plan wants the task here in whatever role, so a promotion or a
+ * What is closed for long is removed from the disk. The store stays open and warm for as long as the plan wants the task here in whatever role, so a promotion or a
  * rebalance reopens nothing.
  */
 import type { Held, Role } from './assignment.ts'
 import type { Clock } from './clock.ts'
 import { invariant, MillraceError } from './errors.ts'
 import { controlKinds } from './record.ts'
-import { changelogOffsetOf, lagAt, Restore } from './restore.ts'
+import { changelogOffsetOf, idleSinceOf, idleWrites, lagAt, Restore } from './restore.ts'
 import type { Store, Stores } from './store.ts'
 import { Task, type TaskParts } from './task.ts'
 import { taskName } from './topology.ts'
@@ -86,6 +86,8 @@ export class HostedTask {
   #task: Task | undefined
   /** Where the store stood when it was last looked at; undefined: there is none. */
   #offset: number | undefined
+  /** Since when there is a store that the plans do not want; undefined while they do, and where there is none. */
+  #idleSinceMs: number | undefined
   /** Has been running under the present plan: its state is all there. */
   #hasRun = false
   #failures = 0
@@ -101,7 +103,20 @@ export class HostedTask {
     if (!(await this.#parts.stores.has(this.name))) return
     const store = await this.#parts.stores.open(this.name)
     this.#offset = await changelogOffsetOf(store)
+    this.#idleSinceMs = await idleSinceOf(store)
+    if (this.#idleSinceMs === undefined) await this.#markIdle(store)
     await store.close()
+  }
+
+  /** Removes a store that no plan has wanted for so long. It can be restored; none that is in use is touched. */
+  async removeIdle(afterMs: number): Promise<void> {
+    const { stores, clock } = this.#parts
+    if (this.#driving || this.#idleSinceMs === undefined || clock.nowMs() - this.#idleSinceMs < afterMs) return
+    this.#offset = undefined
+    this.#idleSinceMs = undefined
+    // A plan that wants it meanwhile waits for this.
+    this.#driving = stores.remove(this.name).finally(() => this.#driveOn())
+    await this.#driving
   }
 
   get phase(): Phase {
@@ -159,6 +174,8 @@ export class HostedTask {
       const { signal } = this.#turn
       try {
         this.#store ??= await this.#parts.stores.open(this.name)
+        if (this.#idleSinceMs !== undefined) await this.#store.write(idleWrites(undefined))
+        this.#idleSinceMs = undefined
         if (this.#wanted?.role === 'active') await this.#run(this.#store, signal)
         else if (this.#wanted) await this.#follow(this.#store, signal)
       } catch (error) {
@@ -168,6 +185,10 @@ export class HostedTask {
     this.#move('closing')
     await this.#closeStore()
     this.#move('closed')
+    this.#driveOn()
+  }
+
+  #driveOn(): void {
     this.#driving = this.#wanted ? this.#drive().catch(this.#parts.failed) : undefined
   }
 
@@ -268,12 +289,18 @@ export class HostedTask {
     return error.code === 'OFFSET_OUT_OF_RANGE' && this.#phase !== 'running'
   }
 
+  async #markIdle(store: Store): Promise<void> {
+    this.#idleSinceMs = this.#parts.clock.nowMs()
+    await store.write(idleWrites(this.#idleSinceMs))
+  }
+
   async #closeStore(): Promise<void> {
     const store = this.#store
     this.#store = undefined
     this.#hasRun = false
     if (!store) return
     this.#offset = await changelogOffsetOf(store)
+    await this.#markIdle(store)
     await store.close()
   }
 

@@ -205,6 +205,18 @@ export function checkpointWrites(checkpoint: Buffer, nextOffset: number): StoreW
   ]
 }
 
+const idleSince = 'midle'
+
+/** Since when no plan has wanted the store where it is, by the clock of its machine; undefined while one does. */
+export async function idleSinceOf(store: Store): Promise<number | undefined> {
+  const [stored] = await store.getMany([idleSince])
+  return stored && int64Of(stored)
+}
+
+export function idleWrites(sinceMs: number | undefined): StoreWrite[] {
+  return [{ key: idleSince, value: sinceMs === undefined ? null : int64(sinceMs) }]
+}
+
 function int64(value: number): Buffer {
   const bytes = Buffer.alloc(8)
   bytes.writeBigInt64BE(BigInt(value))

@@ -21,5 +21,7 @@ export type Stores = {
   open(task: string): Promise<Store>
   /** Whether there is a store of the task, open or not. */
   has(task: string): Promise<boolean>
+  /** Deletes the store of a task, which nobody has open. */
+  remove(task: string): Promise<void>
   close(): Promise<void>
 }

@@ -44,6 +44,8 @@ export type WorkerParts = {
   readonly assignment: AssignmentSettings
   readonly membership: MembershipSettings
   readonly tombstones: TombstoneRetention
+  /** A store that no plan has wanted here for so long is removed: it would have to be restored anyway. */
+  readonly idleStoreMs: number
   /** A running task that has no answer of its inbox for longer is stuck. */
   readonly stuckMs: number
   readonly observer: WorkerObserver
@@ -67,18 +69,26 @@ export type Health = { readonly live: boolean; readonly ready: boolean; readonly
 export class Worker {
   readonly #parts: WorkerParts
   readonly #groups: readonly StageGroup[]
+  /** Of the stages that it takes no part in: an earlier life may have, in the same folder. */
+  readonly #others: readonly StageGroup[]
+  readonly #stopping = new AbortController()
   #stopped: Promise<boolean> | undefined
 
-  private constructor(parts: WorkerParts, groups: readonly StageGroup[]) {
+  private constructor(parts: WorkerParts, groups: readonly StageGroup[], others: readonly StageGroup[]) {
     this.#parts = parts
     this.#groups = groups
+    this.#others = others
   }
 
   /** Looks at what is on disk, and joins. What follows comes from the plans. */
   static async start(parts: WorkerParts): Promise<Worker> {
-    const groups = await Promise.all(parts.stages.map((stage) => StageGroup.open(parts, stage)))
-    for (const group of groups) group.join()
-    return new Worker(parts, groups)
+    const { stages, topology } = parts
+    const others = topology.stages.map(({ name }) => name).filter((name) => !stages.includes(name))
+    const open = (names: readonly string[]) => Promise.all(names.map((name) => StageGroup.open(parts, name)))
+    const worker = new Worker(parts, await open(stages), await open(others))
+    for (const group of worker.#groups) group.join()
+    void worker.#removeIdleStores()
+    return worker
   }
 
   /** Those that the plans want here. */
@@ -117,8 +127,21 @@ export class Worker {
     return this.#stopped
   }
 
+  async #removeIdleStores(): Promise<void> {
+    const { clock, idleStoreMs } = this.#parts
+    const { signal } = this.#stopping
+    for (;;) {
+      await clock.sleep(idleStoreMs / 24, signal)
+      if (signal.aborted) return
+      const tasks = [...this.#groups, ...this.#others].flatMap(({ tasks }) => tasks)
+      // What cannot be removed now is still there the next time.
+      for (const task of tasks) await task.removeIdle(idleStoreMs).catch(() => undefined)
+    }
+  }
+
   async #stop({ keepPlace, budgetMs }: { keepPlace: boolean; budgetMs: number }): Promise<boolean> {
     const { clock, stores } = this.#parts
+    this.#stopping.abort()
     // Each step has a share of the budget, so that one that hangs leaves the others theirs.
     const step = async (share: number, work: Promise<unknown>): Promise<boolean> =>
       (await within(
@@ -126,7 +149,7 @@ export class Worker {
         share * budgetMs,
         work.then(() => true),
       )) ?? false
-    const drained = await step(0.6, Promise.all(this.#groups.map((group) => group.drain())))
+    const drained = await step(0.6, Promise.all([...this.#groups, ...this.#others].map((group) => group.drain())))
     const left = await step(0.2, Promise.all(this.#groups.map((group) => group.leave(keepPlace))))
     const closed = await step(0.2, stores.close())
     return drained && left && closed

@@ -127,6 +127,7 @@ function start(
     assignment: { ...defaultAssignment, standbys: 0 },
     membership: defaultMembership,
     tombstones: { ms: 24 * 3600 * 1000, nowMs: Date.now },
+    idleStoreMs: 24 * 3600 * 1000,
     stuckMs: 30_000,
     observer: {
       committed: (_task, { records }) => told.committed?.(records),

@@ -111,6 +111,7 @@ export class RunService {
         assignment: { ...defaultAssignment, ...options.assignment },
         membership: { ...defaultMembership, ...options.membership },
         tombstones: { ms: tombstonesMs, nowMs: Date.now },
+        idleStoreMs: tombstonesMs,
         stuckMs,
         observer: observed(metrics.observer, profiles, logger),
         failed: onFatal,

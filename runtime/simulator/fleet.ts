@@ -49,6 +49,7 @@ const healMs = 60_000
 const sessionTimeoutMs = 3000
 const pauseMaxMs = 12_000
 const tombstoneMs = 8000
+const idleStoreMs = 6000
 /** The inboxes keep what a process that was paused may yet ask for. */
 const inboxRetentionMs = 2 * pauseMaxMs
 const snapshotsMax = 4
@@ -174,6 +175,7 @@ class SimulatedFleet {
       assignment: this.#assignment,
       membership: { sessionTimeoutMs, heartbeatMs: 500, rebalanceTimeoutMs: 10_000 },
       tombstones: { ms: tombstoneMs, nowMs: () => this.#clock.nowMs() },
+      idleStoreMs,
       stuckMs: 15_000,
       marks: this.#marks,
       registryIsUp: () => this.#registryIsUp,

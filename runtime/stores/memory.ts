@@ -31,6 +31,10 @@ export class MemoryStores implements Stores {
     return this.#folders.has(task)
   }
 
+  async remove(task: string): Promise<void> {
+    this.#folders.delete(task)
+  }
+
   async close(): Promise<void> {
     for (const store of this.#opened.values()) await store.close()
     this.#opened.clear()

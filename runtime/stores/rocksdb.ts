@@ -1,5 +1,5 @@
 /** Stores on disk: one RocksDB in a folder for each task. */
-import { stat } from 'node:fs/promises'
+import { rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RocksDb, type RocksOptions } from '../rocksdb.ts'
 import type { Store, StoreEntry, Stores, StoreWrite } from '../store.ts'
@@ -35,6 +35,17 @@ export class RocksStores implements Stores {
       () => true,
       () => false,
     )
+  }
+
+  async remove(task: string): Promise<void> {
+    const folder = join(this.#folder, folderName(task))
+    const removed = `${folder}.removed`
+    // A kill in the middle must not leave half a database where the next one opens it.
+    await rm(removed, { recursive: true, force: true })
+    await rename(folder, removed).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error
+    })
+    await rm(removed, { recursive: true, force: true })
   }
 
   async close(): Promise<void> {

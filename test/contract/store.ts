@@ -89,6 +89,19 @@ export function storeContract(name: string, make: () => Promise<StoresUnderTest>
       expect(await text(['a'])).toEqual(['1'])
     })
 
+    test('one that was removed is not there, and begins empty; the others stay', async () => {
+      const other = await stores.open('profile-1')
+      await store.write([set('a', '1')])
+      await other.write([set('a', 'other')])
+      await store.close()
+      await stores.remove('profile-0')
+      await stores.remove('profile-2') // there is none
+      expect([await stores.has('profile-0'), await stores.has('profile-1')]).toEqual([false, true])
+      store = await stores.open('profile-0')
+      expect(await text(['a'])).toEqual([undefined])
+      expect(await other.getMany(['a'])).toEqual([Buffer.from('other')])
+    })
+
     test('a closed store refuses, and closing twice is fine', async () => {
       await store.close()
       await store.close()

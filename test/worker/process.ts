@@ -50,6 +50,7 @@ const worker = await Worker.start({
   assignment: { ...defaultAssignment, standbys: Number(standbys), acceptableLag: 100 },
   membership: { sessionTimeoutMs, heartbeatMs: 300, rebalanceTimeoutMs: 15_000 },
   tombstones: { ms: 24 * 3600 * 1000, nowMs: Date.now },
+  idleStoreMs: 24 * 3600 * 1000,
   stuckMs: 15_000,
   observer: {
     assigned: (stage, { own, tookMs }) => say({ said: 'assigned', stage, active: own.active.length, tookMs }),

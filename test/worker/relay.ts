@@ -118,15 +118,21 @@ export class Fleet {
   readonly coordinator = new MemoryCoordinator(this.clock)
   readonly codec = new Codec(fixedSchemaIds())
   readonly #assignment: AssignmentSettings
+  readonly #idleStoreMs: number
   #sent = 0
 
-  private constructor(assignment: Partial<AssignmentSettings>, faults: LogFaults) {
+  private constructor(assignment: Partial<AssignmentSettings>, faults: LogFaults, idleStoreMs: number) {
+    this.#idleStoreMs = idleStoreMs
     this.#assignment = { ...defaultAssignment, standbys: 0, acceptableLag: 50, ...assignment }
     this.log = new MemoryLog({ now: () => this.clock.nowMs(), markers: true, faults })
   }
 
-  static async open(assignment: Partial<AssignmentSettings> = {}, faults: LogFaults = {}): Promise<Fleet> {
-    const fleet = new Fleet(assignment, faults)
+  static async open(
+    assignment: Partial<AssignmentSettings> = {},
+    faults: LogFaults = {},
+    idleStoreMs = 24 * 3600 * 1000,
+  ): Promise<Fleet> {
+    const fleet = new Fleet(assignment, faults, idleStoreMs)
     await fleet.log.createTopics(allTopics(topology))
     return fleet
   }
@@ -152,6 +158,7 @@ export class Fleet {
       assignment: this.#assignment,
       membership: { sessionTimeoutMs, heartbeatMs: 500, rebalanceTimeoutMs: 20_000 },
       tombstones: { ms: 24 * 3600 * 1000, nowMs: () => this.clock.nowMs() },
+      idleStoreMs: this.#idleStoreMs,
       stuckMs: 15_000,
       observer: {
         restored: (task, { records }) => heard.restored.set(task, (heard.restored.get(task) ?? 0) + records),

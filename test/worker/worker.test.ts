@@ -122,6 +122,35 @@ describe('workers', () => {
     await expectExact(fleet, b)
   })
 
+  test('a store that no plan has wanted for long is removed; one that is in use, or was just let go of, is not', async () => {
+    const idleStoreMs = 48_000
+    const fleet = await Fleet.open({ warmupsMax: 6 }, {}, idleStoreMs)
+    const a = await started(fleet, 'a')
+    await fleet.until(
+      () => a.running('total').length === partitions && a.running('relay').length === partitions,
+      10_000,
+    )
+    const b = await started(fleet, 'b')
+    await fleet.until(() => b.running('total').length === 3 && ready(a, b), 10_000)
+    const lost = b.running('total').map((partition) => `total/${partition}`)
+    const kept = a.running('total').map((partition) => `total/${partition}`)
+    const has = async (tasks: readonly string[]) => (await Promise.all(tasks.map((task) => a.stores.has(task)))).join()
+    await fleet.run(idleStoreMs / 2)
+    expect(await has([...kept, ...lost])).toBe('true,true,true,true,true,true')
+
+    // A restart in between begins the count of nobody anew.
+    await a.worker.stop({ keepPlace: true, budgetMs: 5000 })
+    const again = await started(fleet, 'a', a.stores)
+    await fleet.until(() => again.running('total').length === 3 && ready(again, b), 10_000)
+    expect(again.running('total').map((partition) => `total/${partition}`)).toEqual(kept)
+    await fleet.run(idleStoreMs / 2)
+    expect(await has([...kept, ...lost])).toBe('true,true,true,false,false,false')
+
+    await b.worker.stop({ keepPlace: false, budgetMs: 5000 })
+    await fleet.until(() => again.running('total').length === partitions, 10_000)
+    await expectExact(fleet, again)
+  })
+
   test('standbys hold what the tasks hold', async () => {
     const fleet = await Fleet.open({ standbys: 1 })
     const [a, b] = await pair(fleet)
