@@ -1,12 +1,17 @@
-/** Once a run of tests: the folder of the parts that test/parts.ts starts, and the end of all that runs below it. */
+/**
+ * Once a run of tests: where the processes of the tests ask for parts in containers, the folder of those that test/parts.ts
+ * starts from jars, and the end of all of them.
+ */
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { TestProject } from 'vitest/node'
-import { down } from '../deploy/local/parts.ts'
 import { claim, holderOf, LocalProcess } from '../deploy/local/process.ts'
-import { settingsIn } from '../deploy/local/settings.ts'
+import { Containers } from './containers.ts'
 
 const prefix = 'millrace-parts-'
 
@@ -20,7 +25,22 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
   const folder = mkdtempSync(join(tmpdir(), prefix))
   await claim(ownerOf(folder))
   provide('partsFolder', folder)
-  return () => clear(folder)
+
+  // The containers belong to this process, which outlives those of the tests.
+  const containers = new Containers()
+  const server = createServer((_request, response) => {
+    containers.addresses().then(
+      (addresses) => response.end(JSON.stringify(addresses)),
+      (error) => response.writeHead(500).end(String(error)),
+    )
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  provide('containersUrl', `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  return async () => {
+    server.close()
+    await containers.stop()
+    await clear(folder)
+  }
 }
 
 async function clear(folder: string): Promise<void> {
@@ -28,7 +48,6 @@ async function clear(folder: string): Promise<void> {
   for (const path of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
     if (path.endsWith('process.json')) await new LocalProcess(dirname(join(folder, path))).kill()
   }
-  if (settingsIn(folder)?.with === 'docker') await down(folder, { purge: true })
   await rm(folder, { recursive: true, force: true })
 }
 

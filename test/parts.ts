@@ -1,8 +1,8 @@
 /**
  * The real parts that tests talk to: those the environment names (KAFKA_BROKERS, SCHEMA_REGISTRY_URL, REDIS_URL); else
- * those that `millrace up` would start, one of each for a whole run of tests, when the first test file asks. It takes
- * Docker when an engine answers, jars and packages otherwise. Where there is neither, the answer is undefined, with the
- * reason on the console: the tests are to be skipped. With CI set that fails.
+ * one of each for a whole run of tests, started when the first test file asks: by testcontainers where an engine answers,
+ * otherwise from jars and packages as `millrace up` does. Where there is neither, the answer is undefined, with the reason
+ * on the console: the tests are to be skipped. With CI set that fails.
  *
  *     const brokers = await kafkaForTests()
  *     describe.skipIf(!brokers)('…', () => { … })
@@ -10,6 +10,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { inject } from 'vitest'
+import type { Addresses } from '../deploy/local/addresses.ts'
 import { type KafkaSettings, LocalKafka, type NodePorts } from '../deploy/local/kafka.ts'
 import { type KafkaVersion, requireJava } from '../deploy/local/maven.ts'
 import { up, variables } from '../deploy/local/parts.ts'
@@ -21,6 +22,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** What is started during this run is kept below it, and stopped at the end by test/parts.setup.ts. */
     partsFolder: string
+    /** Answers where the parts in containers are, as JSON; null where no engine answers. */
+    containersUrl: string
   }
 }
 
@@ -75,11 +78,18 @@ async function addressOf(part: PartName): Promise<string | undefined> {
   const variable = variables[part]
   return (
     process.env[variable] ||
+    (await containers())?.[variable] ||
     unlessMissing(part, async () => {
-      const addresses = await up(inject('partsFolder'), { parts: [part], ports: { [part]: 0 } })
+      const addresses = await up(inject('partsFolder'), { with: 'jars', parts: [part], ports: { [part]: 0 } })
       return addresses[variable]
     })
   )
+}
+
+async function containers(): Promise<Addresses | null> {
+  const answer = await fetch(inject('containersUrl'))
+  if (!answer.ok) throw new MillraceError('PART_FAILED', await answer.text())
+  return (await answer.json()) as Addresses | null
 }
 
 async function unlessMissing<Part>(what: string, start: () => Promise<Part>): Promise<Part | undefined> {
