@@ -36,6 +36,13 @@ export function redisUrlOf(given: string | true, env: NodeJS.ProcessEnv): string
   throw new MillraceError('CONFIG_INVALID', 'there is no address of Redis: set REDIS_URL, or give it with --redis URL')
 }
 
+const logLevels = ['debug', 'info', 'warn', 'error'] as const
+
+export type LogLevel = (typeof logLevels)[number]
+
+export const logLevelOption = (): Option =>
+  new Option('--log-level <level>', 'of the JSON lines').choices(logLevels).default('info')
+
 export const workspaceOption = (): Option =>
   new Option('--workspace <folder>', 'identity, traits, segments, destinations').default(
     exampleWorkspace,

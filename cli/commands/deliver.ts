@@ -1,10 +1,8 @@
 /** `millrace deliver`: the connectors of a cluster. */
 import { type Command, Option } from 'commander'
 import { addClusterFlags, type ClusterFlags, clusterOf } from '../cluster/options.ts'
-import { integer, workspaceOption } from '../options.ts'
+import { integer, type LogLevel, logLevelOption, workspaceOption } from '../options.ts'
 import { untilSignal } from '../signals.ts'
-
-const levels = ['debug', 'info', 'warn', 'error'] as const
 
 type Options = ClusterFlags & {
   readonly destination: readonly string[]
@@ -12,7 +10,7 @@ type Options = ClusterFlags & {
   readonly workspace: string
   readonly host: string
   readonly port: number
-  readonly logLevel: (typeof levels)[number]
+  readonly logLevel: LogLevel
 }
 
 export function addDeliver(program: Command): void {
@@ -37,7 +35,7 @@ export function addDeliver(program: Command): void {
     .addOption(workspaceOption())
     .addOption(new Option('--host <address>', 'for health and metrics').default('127.0.0.1'))
     .addOption(new Option('--port <port>', 'for health and metrics').argParser(integer(0, 65_535)).default(8126))
-    .addOption(new Option('--log-level <level>', 'of the JSON lines').choices(levels).default('info'))
+    .addOption(logLevelOption())
     .addHelpText(
       'after',
       '\nExamples:\n  $ millrace deliver\n  $ millrace deliver --destination email_tool --brokers kafka-1:9092,kafka-2:9092\n',

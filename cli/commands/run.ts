@@ -2,11 +2,10 @@
 import { type Command, Option } from 'commander'
 import { addressesIn } from '../../deploy/local/addresses.ts'
 import { addClusterFlags, type ClusterFlags, clusterOf } from '../cluster/options.ts'
-import { integer, workspaceOption } from '../options.ts'
+import { integer, type LogLevel, logLevelOption, workspaceOption } from '../options.ts'
 import { untilSignal } from '../signals.ts'
 
 const stageNames = ['identify', 'graph', 'profile'] as const
-const levels = ['debug', 'info', 'warn', 'error'] as const
 
 type Options = ClusterFlags & {
   readonly stage?: readonly (typeof stageNames)[number][]
@@ -17,7 +16,7 @@ type Options = ClusterFlags & {
   readonly port: number
   readonly standbys: number
   readonly redis?: string
-  readonly logLevel: (typeof levels)[number]
+  readonly logLevel: LogLevel
 }
 
 export function addRun(program: Command): void {
@@ -42,7 +41,7 @@ export function addRun(program: Command): void {
         .default(1),
     )
     .addOption(new Option('--redis <url>', 'where profiles are served from, kept up by stage profile').env('REDIS_URL'))
-    .addOption(new Option('--log-level <level>', 'of the JSON lines').choices(levels).default('info'))
+    .addOption(logLevelOption())
     .addHelpText(
       'after',
       '\nExamples:\n  $ millrace up && millrace topics apply && millrace run --all\n' +
