@@ -11,8 +11,8 @@
  *    │                ▲
  *    └── not wanted ──┴── closing              (all) what does not pass ─► failed ─► closing
  *
- * What is closed for long is removed from the disk. The store stays open and warm for as long as the plan wants the task here in whatever role, so a promotion or a
- * rebalance reopens nothing.
+ * The store stays open and warm for as long as the plan wants the task here in whatever role, so a promotion or a
+ * rebalance reopens nothing. What has been closed for long is removed from the disk.
  */
 import type { Held, Role } from './assignment.ts'
 import type { Clock } from './clock.ts'
