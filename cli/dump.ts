@@ -1,7 +1,10 @@
 /** Records of a topic as people and machines read them. */
+import { sdkJsonOf } from '../operators/validate/sdk-json.ts'
+import { tsvOf } from '../operators/validate/tsv.ts'
 import type { Codec } from '../runtime/codec.ts'
 import type { Log } from '../runtime/log.ts'
 import type { StoredRecord } from '../runtime/record.ts'
+import type { Event } from '../schemas/avro/types.ts'
 import { partitionsOf } from './data.ts'
 import { batchesOf } from './topics.ts'
 
@@ -26,23 +29,57 @@ export type DumpedRecord = {
 }
 
 /** The records of a topic, partition after partition. TOPIC_UNKNOWN when there is none of the name. */
-export async function* dump(
+export async function* dump(log: Log, codec: Codec, topic: string, options: DumpOptions): AsyncGenerator<DumpedRecord> {
+  let dumped = 0
+  for await (const { partition, record } of placed(log, topic, options)) {
+    if (dumped++ >= (options.max ?? Number.POSITIVE_INFINITY)) return
+    yield dumpedRecord(topic, partition, record, codec)
+  }
+}
+
+/** How an event is written by itself: as enriched TSV, or as the JSON of Snowplow's Analytics SDKs. */
+export const eventFormats = { tsv: tsvOf, 'sdk-json': sdkJsonOf } as const satisfies Record<
+  string,
+  (event: Event) => string
+>
+export type EventFormat = keyof typeof eventFormats
+
+/** The events of a topic, each a line; other records are left out. TOPIC_UNKNOWN when there is none of the name. */
+export async function* dumpEvents(
   log: Log,
   codec: Codec,
   topic: string,
-  { from, max = Number.POSITIVE_INFINITY, partition: only }: DumpOptions,
-): AsyncGenerator<DumpedRecord> {
-  const partitions = await partitionsOf(log, topic)
+  format: EventFormat,
+  options: DumpOptions,
+): AsyncGenerator<string> {
   let dumped = 0
+  for await (const { record } of placed(log, topic, options)) {
+    const event = record.value && eventIn(record.value, codec)
+    if (!event) continue
+    if (dumped++ >= (options.max ?? Number.POSITIVE_INFINITY)) return
+    yield eventFormats[format](event)
+  }
+}
+
+async function* placed(
+  log: Log,
+  topic: string,
+  { from, partition: only }: DumpOptions,
+): AsyncGenerator<{ readonly partition: number; readonly record: StoredRecord }> {
+  const partitions = await partitionsOf(log, topic)
   for (let partition = 0; partition < partitions; partition++) {
     if (only !== undefined && partition !== only) continue
     for await (const batch of batchesOf(log, topic, partition, from)) {
-      for (const record of batch) {
-        if (dumped++ >= max) return
-        yield dumpedRecord(topic, partition, record, codec)
-      }
+      for (const record of batch) yield { partition, record }
     }
   }
+}
+
+function eventIn(value: Buffer, codec: Codec): Event | null {
+  if (!isAvro(value)) return null
+  const name = codec.nameOf(value)
+  if (name === 'Event') return codec.decode(name, value)
+  return name === 'IdentifiedEvent' ? codec.decode(name, value).event : null
 }
 
 function dumpedRecord(topic: string, partition: number, record: StoredRecord, codec: Codec): DumpedRecord {
@@ -53,13 +90,16 @@ function dumpedRecord(topic: string, partition: number, record: StoredRecord, co
 
 /** Avro in Confluent framing, or JSON, or else the bytes. */
 function decoded(value: Buffer, codec: Codec): unknown {
-  if (value[0] === 0 && value.length >= 5) return codec.decode(codec.nameOf(value), value)
+  if (isAvro(value)) return codec.decode(codec.nameOf(value), value)
   try {
     return JSON.parse(value.toString('utf8'))
   } catch {
     return value
   }
 }
+
+/** In Confluent framing. */
+const isAvro = (value: Buffer): boolean => value[0] === 0 && value.length >= 5
 
 /** Plain objects, lists and texts all the way down; bytes as base64. */
 export function plain(value: unknown): unknown {

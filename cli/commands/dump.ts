@@ -4,10 +4,10 @@ import { inspect } from 'node:util'
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
 import { addPlaceFlags, type PlaceFlags, placeOfFlags } from '../cluster/options.ts'
-import type { DumpedRecord, DumpOptions } from '../dump.ts'
+import type { DumpedRecord, DumpOptions, EventFormat } from '../dump.ts'
 import { integer } from '../options.ts'
 
-type Options = PlaceFlags & DumpOptions & { readonly json?: true }
+type Options = PlaceFlags & DumpOptions & { readonly format?: EventFormat | 'json'; readonly json?: true }
 
 export function addDump(program: Command): void {
   const command = program
@@ -22,22 +22,33 @@ export function addDump(program: Command): void {
     .addOption(new Option('--max <count>', 'print so many records').argParser(integer(0, 1e15)))
     .addOption(new Option('--partition <number>', 'only this one').argParser(integer(0, 1e6)))
   addPlaceFlags(command)
-    .option('--json', 'a JSON line for each record; tombstones have value null, bytes are base64')
+    .addOption(
+      new Option(
+        '--format <format>',
+        'json: a line for each record; tombstones have value null, bytes are base64. tsv, sdk-json: only events, a line each, as Snowplow enriches them and as its Analytics SDKs give them',
+      ).choices(['json', 'tsv', 'sdk-json']),
+    )
+    .option('--json', 'the same as --format json')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ millrace dump segments.memberships --max 10\n  $ millrace dump profiles --json | jq .value.traits\n  $ millrace dump events.bad --json --from 100 --partition 0\n',
+      '\nExamples:\n  $ millrace dump segments.memberships --max 10\n  $ millrace dump profiles --json | jq .value.traits\n  $ millrace dump events.bad --json --from 100 --partition 0\n  $ millrace dump events.identified --format tsv > enriched.tsv\n',
     )
-    .action(async (topic: string, { json, from, max, partition, ...flags }: Options) => {
-      const [{ withLogAt }, { dump }] = await Promise.all([import('../place.ts'), import('../dump.ts')])
+    .action(async (topic: string, { json, format = json && 'json', from, max, partition, ...flags }: Options) => {
+      const [{ withLogAt }, { dump, dumpEvents }] = await Promise.all([import('../place.ts'), import('../dump.ts')])
       const options = {
         ...(from !== undefined && { from }),
         ...(max !== undefined && { max }),
         ...(partition !== undefined && { partition }),
       }
       await withLogAt(placeOfFlags(flags, command), async (log, codec) => {
-        for await (const record of dump(log, codec, topic, options)) {
-          const kept = process.stdout.write(`${json ? JSON.stringify(record) : readable(record)}\n`)
-          if (!kept) await once(process.stdout, 'drain')
+        const write = async (line: string): Promise<void> => {
+          if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain')
+        }
+        if (format === 'tsv' || format === 'sdk-json') {
+          for await (const line of dumpEvents(log, codec, topic, format, options)) await write(line)
+        } else {
+          for await (const record of dump(log, codec, topic, options))
+            await write(format === 'json' ? JSON.stringify(record) : readable(record))
         }
       })
     })

@@ -3,13 +3,13 @@
  * https://docs.snowplow.io/docs/fundamentals/failed-events/ and the Apache-2.0 library snowplow-badrows.
  */
 
-import type { BadRow, Event, RawEvent } from '../../schemas/avro/types.ts'
+import type { BadRow, RawEvent } from '../../schemas/avro/types.ts'
 import { timestampMsMax, timestampMsMin, timestampText } from '../../schemas/timestamp.ts'
 import { columns } from './columns.ts'
 import type { Draft } from './draft.ts'
+import { contextsText, unstructText } from './envelope.ts'
 import { type EnrichmentFailure, type ProtocolViolation, reportsMax, type SchemaViolation } from './failure.ts'
 import { processor } from './processor.ts'
-import { snowplow } from './schema-key.ts'
 
 /** Parameters as they came, merged, by name. */
 export type Parameters = Readonly<Record<string, unknown>>
@@ -155,19 +155,11 @@ function enriched(event: Draft): Readonly<Record<string, unknown>> {
     else if (name === 'txn_id' && value !== null) row[name] = String(value)
     else row[name] = value
   }
-  row['contexts'] = wrapped(snowplow.contexts, event.contexts)
-  row['derived_contexts'] = wrapped(snowplow.contexts, event.derived_contexts)
-  row['unstruct_event'] = event.unstruct_event
-    ? `{"schema":"${snowplow.unstructEvent}","data":${jsonOf(event.unstruct_event)}}`
-    : null
+  row['contexts'] = contextsText(event.contexts)
+  row['derived_contexts'] = contextsText(event.derived_contexts)
+  row['unstruct_event'] = event.unstruct_event && unstructText(event.unstruct_event)
   return row
 }
-
-const wrapped = (schema: string, entities: Event['contexts']): string | null =>
-  entities.length === 0 ? null : `{"schema":"${schema}","data":[${entities.map(jsonOf).join(',')}]}`
-
-const jsonOf = ({ schema, data }: Event['contexts'][number]): string =>
-  `{"schema":${JSON.stringify(schema)},"data":${data}}`
 
 const nameValue = ([name, value]: readonly [string, string]): object => ({ name, value })
 

@@ -7,15 +7,11 @@ import type { Findings } from './failure.ts'
 
 export type ColumnName = Exclude<
   keyof Draft,
-  | 'tenant'
-  | 'source'
-  | 'payload_id'
-  | 'payload_index'
-  | 'encrypted'
-  | 'contexts'
-  | 'derived_contexts'
-  | 'unstruct_event'
+  'tenant' | 'source' | 'payload_id' | 'payload_index' | 'encrypted' | JsonColumnName
 >
+
+/** The three that hold self-describing JSON. */
+export type JsonColumnName = 'contexts' | 'derived_contexts' | 'unstruct_event'
 
 export type ColumnType = 'string' | 'integer' | 'boolean' | 'timestamp' | 'decimal' | 'float' | 'uuid'
 
@@ -64,6 +60,9 @@ export function setFromJson(draft: Draft, column: Column, json: unknown, finding
   if (value === undefined) findings.unreadable(column.name, complaints[column.type])
   else setColumn(draft, column, value, findings)
 }
+
+/** The value of a text in the spelling of JSON or TSV, where timestamps are no numbers; undefined when it is none of the type. */
+export const valueOfText = (column: Column, text: string): ColumnValue | undefined => fromJson(column.type, text)
 
 /** Sets a column to a value of its type. */
 export function setColumn(draft: Draft, column: Column, value: ColumnValue, findings: Findings): void {
@@ -136,7 +135,8 @@ const asInt32 = (value: number): number | undefined =>
 
 const asFloat32 = (text: string | undefined): number | undefined => {
   const value = text === undefined ? Number.NaN : Math.fround(Number(text))
-  return Number.isFinite(value) ? value : undefined
+  // never -0, which no text tells from 0
+  return Number.isFinite(value) ? value + 0 : undefined
 }
 
 /** A decimal without exponent, every digit kept: `1E+2` is `100`. Exponents are bounded, or a few characters would become gigabytes. */

@@ -1,6 +1,8 @@
 /** An event as one JSON object: its fields are atomic columns, in their published names and types or as text. */
+import type { Event } from '../../schemas/avro/types.ts'
 import { columns, setFromJson } from './columns.ts'
 import type { Draft } from './draft.ts'
+import { selfDescribing } from './envelope.ts'
 import type { Findings } from './failure.ts'
 import { type Checked, type Checker, checkContexts, checkUnstruct } from './self-describing.ts'
 import { eventNames, notAnEvent, notAPlatform, platforms } from './vocabulary.ts'
@@ -35,4 +37,22 @@ export function readFields(draft: Draft, fields: Fields, checker: Checker, findi
   if (draft.event !== null && !eventNames.has(draft.event)) findings.unreadable('event', notAnEvent)
   if (draft.platform !== null && !platforms.has(draft.platform)) findings.unreadable('platform', notAPlatform)
   return unstruct
+}
+
+/** The event as such an object, in one line: `readFields` reads the same event from it. Decimals are texts, so that no reader rounds them. */
+export function ndjsonOf(event: Event): string {
+  const members: string[] = []
+  for (const { name, type } of columns.values()) {
+    const value = event[name]
+    if (value === null) continue
+    members.push(
+      `"${name}":${type === 'timestamp' ? `"${new Date(value as number).toISOString()}"` : JSON.stringify(value)}`,
+    )
+  }
+  const { contexts, derived_contexts, unstruct_event } = event
+  if (contexts.length > 0) members.push(`"contexts":[${contexts.map(selfDescribing).join(',')}]`)
+  if (derived_contexts.length > 0)
+    members.push(`"derived_contexts":[${derived_contexts.map(selfDescribing).join(',')}]`)
+  if (unstruct_event) members.push(`"unstruct_event":${selfDescribing(unstruct_event)}`)
+  return `{${members.join(',')}}`
 }

@@ -1,8 +1,9 @@
 /** A tenant with a few schemas, and raw events of it, for tests and benchmarks of VALIDATE. */
 
 import { type Effect, type Inbound, tenantOf } from '../../runtime/operator.ts'
-import type { RawEvent } from '../../schemas/avro/types.ts'
+import type { Event, RawEvent } from '../../schemas/avro/types.ts'
 import type { Definitions } from '../../schemas/definitions.ts'
+import { newDraft } from './draft.ts'
 import { validate } from './validate.ts'
 
 export const addToCart = 'iglu:com.acme/add_to_cart/jsonschema/1-0-0'
@@ -120,6 +121,9 @@ export function rawOf(body: unknown, parts: Partial<RawEvent> = {}): RawEvent {
     ...parts,
   }
 }
+
+/** An event with these columns and no others. */
+export const draftOf = (parts: Partial<Event>): Event => Object.assign(newDraft(), { tenant: 'shop' }, parts)
 
 export const logTimeMs = collectorMs + 250
 

@@ -7,6 +7,7 @@ import { payloadParameters, requiredParameters } from '../../schemas/payload-dat
 import { type ColumnName, columnOf, setFromText, uuid } from './columns.ts'
 import type { Draft } from './draft.ts'
 import { type DataReport, type Findings, invalid, type ProtocolViolation, reportsMax } from './failure.ts'
+import { parameterColumns } from './parameters.ts'
 import { typeName } from './report.ts'
 import { snowplow } from './schema-key.ts'
 import { type Checked, type Checker, readContexts, readUnstruct } from './self-describing.ts'
@@ -84,74 +85,8 @@ const decode = (text: string): string => Buffer.from(text, 'base64url').toString
 
 type Reader = (draft: Draft, text: string, findings: Findings) => void
 
-/** Parameters that are a column each, converted by the column's type. */
-const columnParameters: Readonly<Record<string, ColumnName>> = {
-  aid: 'app_id',
-  tid: 'txn_id',
-  uid: 'user_id',
-  duid: 'domain_userid',
-  ua: 'useragent',
-  fp: 'user_fingerprint',
-  vid: 'domain_sessionidx',
-  dtm: 'dvce_created_tstamp',
-  stm: 'dvce_sent_tstamp',
-  ttm: 'true_tstamp',
-  tna: 'name_tracker',
-  tv: 'v_tracker',
-  cv: 'v_collector',
-  lang: 'br_lang',
-  f_pdf: 'br_features_pdf',
-  f_fla: 'br_features_flash',
-  f_java: 'br_features_java',
-  f_dir: 'br_features_director',
-  f_qt: 'br_features_quicktime',
-  f_realp: 'br_features_realplayer',
-  f_wma: 'br_features_windowsmedia',
-  f_gears: 'br_features_gears',
-  f_ag: 'br_features_silverlight',
-  cookie: 'br_cookies',
-  cd: 'br_colordepth',
-  tz: 'os_timezone',
-  refr: 'page_referrer',
-  url: 'page_url',
-  page: 'page_title',
-  cs: 'doc_charset',
-  eid: 'event_id',
-  se_ca: 'se_category',
-  se_ac: 'se_action',
-  se_la: 'se_label',
-  se_pr: 'se_property',
-  se_va: 'se_value',
-  ev_ca: 'se_category',
-  ev_ac: 'se_action',
-  ev_la: 'se_label',
-  ev_pr: 'se_property',
-  ev_va: 'se_value',
-  tr_id: 'tr_orderid',
-  tr_af: 'tr_affiliation',
-  tr_tt: 'tr_total',
-  tr_tx: 'tr_tax',
-  tr_sh: 'tr_shipping',
-  tr_ci: 'tr_city',
-  tr_st: 'tr_state',
-  tr_co: 'tr_country',
-  tr_cu: 'tr_currency',
-  ti_id: 'ti_orderid',
-  ti_sk: 'ti_sku',
-  ti_nm: 'ti_name',
-  ti_na: 'ti_name',
-  ti_ca: 'ti_category',
-  ti_pr: 'ti_price',
-  ti_qu: 'ti_quantity',
-  ti_cu: 'ti_currency',
-  pp_mix: 'pp_xoffset_min',
-  pp_max: 'pp_xoffset_max',
-  pp_miy: 'pp_yoffset_min',
-  pp_may: 'pp_yoffset_max',
-}
-
-const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
-  ...Object.entries(columnParameters).map(([name, column]): [string, Reader] => [name, columnReader(name, column)]),
+/** Those that are not converted by the type of their one column; the last six are read after all others. */
+const readersOfTheirOwn: ReadonlyMap<string, Reader | null> = new Map<string, Reader | null>([
   ['e', readEventType],
   ['p', readPlatform],
   ['ip', readIpAddress],
@@ -159,7 +94,21 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['res', sizeReader('res', 'dvce_screenwidth', 'dvce_screenheight')],
   ['ds', sizeReader('ds', 'doc_width', 'doc_height')],
   ['vp', sizeReader('vp', 'br_viewwidth', 'br_viewheight')],
+  ['nuid', null],
+  ['tnuid', null],
+  ['co', null],
+  ['cx', null],
+  ['ue_pr', null],
+  ['ue_px', null],
 ])
+
+const readers: ReadonlyMap<string, Reader> = new Map(
+  Object.entries(parameterColumns).flatMap(([name, [column]]): [string, Reader][] => {
+    const own = readersOfTheirOwn.get(name)
+    if (own === null) return []
+    return [[name, own ?? columnReader(name, column as ColumnName)]]
+  }),
+)
 
 function columnReader(parameter: string, name: ColumnName): Reader {
   const column = columnOf(name)

@@ -89,6 +89,19 @@ describe('dump', () => {
     expect(await dump('events.raw', '--max', '0')).toEqual([])
   })
 
+  test('gives events as enriched TSV and as the JSON of the Analytics SDKs', async () => {
+    const lines = async (format: string): Promise<string[]> => {
+      const args = ['dump', 'events.identified', '--format', format, '--max', '20', '--data', data]
+      return (await millrace(args)).stdout.trimEnd().split('\n')
+    }
+    const rows = await lines('tsv')
+    const objects = await lines('sdk-json')
+    expect(rows).toHaveLength(20)
+    expect(rows.map((row) => row.split('\t').length)).toEqual(Array(20).fill(131))
+    const ids = objects.map((text) => (JSON.parse(text) as { event_id: string }).event_id)
+    expect(rows.map((row) => row.split('\t')[6])).toEqual(ids)
+  })
+
   test('shows tombstones, of profiles that were merged', async () => {
     const records = await dump('profiles')
     const tombstones = records.filter(({ value }) => value === null)
