@@ -14,6 +14,7 @@ import { addStart } from './commands/start.ts'
 import { addTopics } from './commands/topics.ts'
 import { addTopology } from './commands/topology.ts'
 import { addUp } from './commands/up.ts'
+import { addValidate } from './commands/validate.ts'
 import { endingOf, exitRefused } from './failure.ts'
 import { boundHeap } from './heap.ts'
 import { packageVersion } from './package.ts'
@@ -32,6 +33,7 @@ const program = new Command('millrace')
 addStart(program)
 addDemo(program)
 addIngest(program)
+addValidate(program)
 addDump(program)
 addDead(program)
 addReplay(program)

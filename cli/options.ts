@@ -1,8 +1,12 @@
 /** Options that several commands share, and how their values are read. */
 import { InvalidArgumentError, Option } from 'commander'
 import { MillraceError } from '../runtime/errors.ts'
+import type { RawFormat } from '../schemas/avro/types.ts'
 import type { Partitions } from '../topologies/customer-data.ts'
 import { exampleWorkspace } from './package.ts'
+
+/** In what a file can hold events. */
+export const rawFormats: readonly RawFormat[] = ['tp2', 'ndjson', 'tsv', 'segment', 'thrift']
 
 /** A whole number between two bounds, both included. */
 export function integer(min: number, max: number): (text: string) => number {

@@ -7,7 +7,7 @@ export const errorCodes = {
     retryable: false,
     remedy: 'Choose another port with the option for it, or stop the program that holds it.',
   },
-  DATA_UNWRITABLE: { retryable: false, remedy: 'Give a folder this user may write, with --data.' },
+  DATA_UNWRITABLE: { retryable: false, remedy: 'Give a folder this user may write, with --data or --out.' },
   DATA_LOCKED: {
     retryable: false,
     remedy: 'Stop the other process that uses this data folder, or choose another with --data.',

@@ -10,6 +10,7 @@ export type Origin = Omit<RawEvent, 'format' | 'index' | 'body' | 'failure'>
 export const noRequest = {
   vendor: null,
   version: null,
+  collector: null,
   contentType: null,
   hostname: null,
   ipAddress: null,
@@ -26,6 +27,9 @@ export type Sourced = { readonly raw: RawEvent; readonly key: Key }
 /** The fields of an event as it was received: tracker-protocol parameters, or atomic columns. Only own fields count. */
 export type Fields = Readonly<Record<string, unknown>>
 
+/** Formats whose bodies hold events; of `thrift` there are only failures. */
+export type EventFormat = Exclude<RawFormat, 'thrift'>
+
 /** Bytes of a raw event's texts: leaves room for what VALIDATE adds, and for a bad row, within the 256 KiB of a record. */
 export const rawBytesMax = 160 * 1024
 
@@ -36,7 +40,7 @@ export const anonymousNetworkUserId = '00000000-0000-0000-0000-000000000000'
  * One event. `fields` is what `body` and the querystring say, and is read for the client's identifiers only.
  * An event that is too large becomes a failure of kind size, with the head of its body.
  */
-export function rawEvent(origin: Origin, format: RawFormat, index: number, body: string, fields: Fields): Sourced {
+export function rawEvent(origin: Origin, format: EventFormat, index: number, body: string, fields: Fields): Sourced {
   const client = clientOf(format, fields, origin.networkUserId)
   return { raw: bounded(origin, format, index, body, null), key: keyOf(origin, index, client) }
 }
@@ -72,8 +76,8 @@ export const keptOf = (body: string, maximumBytes: number): string =>
  * The best identifier a client sends of itself: device or cookie before user, the event's own id last. Null when there
  * is none. An anonymous network user id is not one: it would send all anonymous visitors to one client.
  */
-export function clientOf(format: RawFormat, fields: Fields, networkUserId: string | null): string | null {
-  const names = clientFields[format]
+export function clientOf(format: EventFormat, fields: Fields, networkUserId: string | null): string | null {
+  const names = clientFields[format === 'tsv' ? 'ndjson' : format]
   return (
     textOf(fields, names.device) ??
     textOf(fields, names.user) ??
@@ -84,6 +88,8 @@ export function clientOf(format: RawFormat, fields: Fields, networkUserId: strin
   )
 }
 
+type ClientFields = Readonly<Record<'device' | 'user' | 'trackerNetwork' | 'network' | 'event', string>>
+
 const clientFields = {
   tp2: { device: 'duid', user: 'uid', trackerNetwork: 'tnuid', network: 'nuid', event: 'eid' },
   ndjson: {
@@ -93,7 +99,8 @@ const clientFields = {
     network: 'network_userid',
     event: 'event_id',
   },
-} as const
+  segment: { device: 'anonymousId', user: 'userId', trackerNetwork: '', network: '', event: 'messageId' },
+} as const satisfies Record<string, ClientFields>
 
 const known = (id: string | null): string | null => (id === anonymousNetworkUserId || id === '' ? null : id)
 

@@ -5,7 +5,7 @@ import type { RawFormat } from '../../schemas/avro/types.ts'
 import type { ClusterIngestResult } from '../cluster/ingest.ts'
 import { addPlaceFlags, type PlaceFlags, placeOfFlags } from '../cluster/options.ts'
 import type { IngestResult } from '../ingest.ts'
-import { workspaceOption } from '../options.ts'
+import { rawFormats, workspaceOption } from '../options.ts'
 import { grouped, type Progress, printJson, startProgress, table } from '../terminal.ts'
 
 type Options = PlaceFlags & {
@@ -21,18 +21,21 @@ export function addIngest(program: Command): void {
     .summary('take in events from a file')
     .description(
       'Takes in the events of a file and lets them come through to the end. tp2: a line is a payload_data JSON or the\n' +
-        'parameters of one event; ndjson: a line is one object of atomic fields. Lines that are no events become bad rows.\n' +
+        'parameters of one event; ndjson: a line is one object of atomic fields; tsv: enriched events; segment: a line is a\n' +
+        "call of the Segment spec, or a batch; thrift: collector payloads, as `kcat -f '%R%s'` writes them (each behind its\n" +
+        'length, four bytes, big-endian). What is no event becomes a bad row.\n' +
         'Into a data folder that nothing runs on, or into a cluster, whose processes take it from there.',
     )
     .argument('<file>', 'a file, or - for standard input')
-    .addOption(new Option('--format <format>', 'of a line').choices(['tp2', 'ndjson']).makeOptionMandatory())
+    .addOption(new Option('--format <format>', 'of a line').choices(rawFormats).makeOptionMandatory())
     .option('--history', 'give the events the time they say they had, and fire what was due until today')
   addPlaceFlags(command)
     .addOption(workspaceOption())
     .option('--json', 'one JSON line for machines')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ millrace ingest events.ndjson --format ndjson --history\n  $ zcat payloads.gz | millrace ingest - --format tp2 --json\n',
+      '\nExamples:\n  $ millrace ingest events.ndjson --format ndjson --history\n  $ zcat payloads.gz | millrace ingest - --format tp2 --json\n' +
+        "  $ kcat -C -b localhost:9092 -t snowplow-collector-payloads -e -f '%R%s' | millrace ingest - --format thrift\n",
     )
     .action(async (path: string, { format, history = false, workspace, json, ...flags }: Options) => {
       const place = placeOfFlags(flags, command)

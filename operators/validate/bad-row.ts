@@ -10,6 +10,7 @@ import type { Draft } from './draft.ts'
 import { contextsText, unstructText } from './envelope.ts'
 import { type EnrichmentFailure, type ProtocolViolation, reportsMax, type SchemaViolation } from './failure.ts'
 import { processor } from './processor.ts'
+import type { RowError } from './tsv.ts'
 
 /** Parameters as they came, merged, by name. */
 export type Parameters = Readonly<Record<string, unknown>>
@@ -50,10 +51,16 @@ export function adapterFailures(raw: RawEvent, atMs: number, messages: readonly 
   return badRow(raw, atMs, kinds.adapter, protocolFailure(raw, atMs, messages), collectorPayload(raw))
 }
 
-/** A line of a file that is no event at all. */
+/** A part of a file that is no event at all. */
 export function formatViolation(raw: RawEvent, atMs: number, error: string): BadRow {
-  const failure = { timestamp: iso(atMs), loader: 'ndjson', message: { error } }
-  return badRow(raw, atMs, kinds.format, failure, Buffer.from(raw.body, 'utf8').toString('base64'))
+  const { format, body } = raw
+  const failure = { timestamp: iso(atMs), loader: format, message: { error: error.slice(0, 512) } }
+  return badRow(raw, atMs, kinds.format, failure, format === 'thrift' ? body : Buffer.from(body).toString('base64'))
+}
+
+/** A line that is no enriched event, in the words of the loaders, which read such lines in Snowplow's pipelines. */
+export function loaderParsingError(raw: RawEvent, atMs: number, failure: RowError): BadRow {
+  return badRow(raw, atMs, kinds.parsing, failure, raw.body)
 }
 
 /** Something is larger than we keep. The payload is the head of it. */
@@ -82,6 +89,7 @@ const kinds = {
   protocol: 'tracker_protocol_violations/jsonschema/1-0-1',
   adapter: 'adapter_failures/jsonschema/1-0-0',
   format: 'collector_payload_format_violation/jsonschema/1-0-0',
+  parsing: 'loader_parsing_error/jsonschema/2-0-0',
   size: 'size_violation/jsonschema/1-0-0',
   generic: 'generic_error/jsonschema/1-0-0',
 } as const
@@ -112,7 +120,7 @@ function collectorPayload(raw: RawEvent): object {
     querystring: raw.querystring === null ? [] : [...new URLSearchParams(raw.querystring)].map(nameValue),
     contentType: raw.contentType,
     body: raw.body === '' ? null : raw.body,
-    collector: raw.source,
+    collector: raw.collector ?? raw.source,
     encoding: 'UTF-8',
     hostname: raw.hostname,
     timestamp: iso(raw.collectorTstampMs),
@@ -132,7 +140,7 @@ function enrichedPayload(raw: RawEvent, event: Draft, parameters: Parameters): o
       version: raw.version ?? raw.format,
       parameters: Object.entries(parameters).map(([name, value]) => nameValue([name, textOf(value)])),
       contentType: raw.contentType,
-      loaderName: raw.source,
+      loaderName: raw.collector ?? raw.source,
       encoding: 'UTF-8',
       hostname: raw.hostname,
       timestamp: iso(raw.collectorTstampMs),

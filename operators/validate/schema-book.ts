@@ -1,5 +1,6 @@
 /** The schemas of a tenant's definitions, compiled when they are first needed. */
 import { perDefinitions } from '../memo.ts'
+import { builtInSchemas } from './built-in-schemas.ts'
 import { type Check, type Compiled, compile } from './compile.ts'
 import { type SchemaKey, schemaKeyOf } from './schema-key.ts'
 
@@ -24,7 +25,7 @@ class LazyBook implements SchemaBook {
   find(uri: string): Schema | undefined {
     const known = this.#schemas.get(uri)
     if (known) return known
-    const text = this.#texts.get(uri)
+    const text = this.#texts.get(uri) ?? builtInSchemas.get(uri)
     const key = schemaKeyOf(uri)
     if (text === undefined || !key) return undefined
     const schema = { ...key, ...compiled(text) }

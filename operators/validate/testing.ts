@@ -108,6 +108,7 @@ export function rawOf(body: unknown, parts: Partial<RawEvent> = {}): RawEvent {
     collectorTstampMs: collectorMs,
     vendor: 'com.snowplowanalytics.snowplow',
     version: 'tp2',
+    collector: null,
     contentType: 'application/json',
     hostname: 'collector.shop.example',
     ipAddress: '203.0.113.9',

@@ -10,6 +10,7 @@ import {
   enrichmentFailures,
   formatViolation,
   genericError,
+  loaderParsingError,
   type Parameters,
   schemaViolations,
   sizeViolation,
@@ -25,8 +26,10 @@ import * as ndjson from './ndjson.ts'
 import { processor, version } from './processor.ts'
 import { schemaBookOf } from './schema-book.ts'
 import { snowplow } from './schema-key.ts'
+import * as segment from './segment.ts'
 import type { Checked, Checker } from './self-describing.ts'
 import * as tp2 from './tp2.ts'
+import * as tsv from './tsv.ts'
 import { urlParts } from './url.ts'
 import { schemaKeyOfEvent } from './vocabulary.ts'
 
@@ -60,12 +63,23 @@ type Read = { readonly event: Event } | { readonly bad: BadRow }
 function eventOf(raw: RawEvent, definitions: Definitions | undefined, atMs: number): Read {
   if (!definitions) return { bad: genericError(raw, atMs, [`tenant ${raw.tenant} has no definitions`]) }
   const webhook = isIgluWebhook(raw)
-  if (!webhook && raw.vendor !== null && !isTrackerProtocol(raw.vendor, raw.version)) {
+  if (raw.format === 'tp2' && !webhook && raw.vendor !== null && !isTrackerProtocol(raw.vendor, raw.version)) {
     return { bad: unsupported(raw, atMs) }
   }
   if (raw.failure) return { bad: failedPayload(raw, raw.failure, atMs) }
   if (webhook) return fromWebhook(raw, definitions, atMs)
-  return raw.format === 'tp2' ? fromTp2(raw, definitions, atMs) : fromNdjson(raw, definitions, atMs)
+  switch (raw.format) {
+    case 'tp2':
+      return fromTp2(raw, definitions, atMs)
+    case 'ndjson':
+      return fromNdjson(raw, definitions, atMs)
+    case 'tsv':
+      return fromTsv(raw, definitions, atMs)
+    case 'segment':
+      return fromSegment(raw, definitions, atMs)
+    case 'thrift':
+      return { bad: formatViolation(raw, atMs, 'a collector payload is split by what reads it') }
+  }
 }
 
 function fromTp2(raw: RawEvent, definitions: Definitions, atMs: number): Read {
@@ -115,6 +129,33 @@ function fromNdjson(raw: RawEvent, definitions: Definitions, atMs: number): Read
   return finished(raw, draft, unstruct, findings, parsed.value, ndjson.unfingerprinted, atMs)
 }
 
+function fromTsv(raw: RawEvent, definitions: Definitions, atMs: number): Read {
+  const parsed = tsv.rowOf(raw.body)
+  if ('error' in parsed) return { bad: loaderParsingError(raw, atMs, parsed.error) }
+  const errors = tsv.rowErrors(parsed.row)
+  if (errors.length > 0) return { bad: loaderParsingError(raw, atMs, { type: 'RowDecodingError', errors }) }
+  const findings = new Findings()
+  const draft = newDraft()
+  const unstruct = tsv.readRow(draft, parsed.row, checkerOf(definitions, atMs), findings)
+  return finished(raw, draft, unstruct, findings, parsed.row, ndjson.unfingerprinted, atMs)
+}
+
+function fromSegment(raw: RawEvent, definitions: Definitions, atMs: number): Read {
+  const parsed = parseJson(raw.body)
+  if (parsed.error !== null) {
+    return { bad: failedPayload(raw, { kind: 'json', field: 'body', message: parsed.error }, atMs) }
+  }
+  if (!isObject(parsed.value)) {
+    return { bad: failedPayload(raw, { kind: 'data', field: 'body', message: 'a JSON object' }, atMs) }
+  }
+  const violations = segment.callViolations(parsed.value)
+  if (violations.length > 0) return { bad: adapterFailures(raw, atMs, violations) }
+  const findings = new Findings()
+  const draft = newDraft()
+  const unstruct = segment.readCall(draft, parsed.value, checkerOf(definitions, atMs), findings)
+  return finished(raw, draft, unstruct, findings, parsed.value, segment.unfingerprinted, atMs)
+}
+
 const checkerOf = (definitions: Definitions, atMs: number): Checker => ({ book: schemaBookOf(definitions), atMs })
 
 /** What both formats have in common once their fields are read. */
@@ -159,6 +200,7 @@ function setSource(draft: Draft, raw: RawEvent, atMs: number, findings: Findings
   draft.payload_id = raw.payloadId
   draft.payload_index = raw.index
   draft.v_etl = vEtl
+  if (draft.v_collector === null && raw.collector) setColumn(draft, collectorColumn, raw.collector, findings)
   draft.v_collector ??= `millrace-${raw.source}-${version}`
   draft.collector_tstamp ??= raw.collectorTstampMs
   draft.etl_tstamp ??= isTimestampMs(atMs) ? atMs : null
@@ -169,6 +211,7 @@ function setSource(draft: Draft, raw: RawEvent, atMs: number, findings: Findings
 }
 
 const vEtl = `${processor.artifact}-${version}`
+const collectorColumn = columnOf('v_collector')
 const networkColumn = columnOf('network_userid')
 const ipColumn = columnOf('user_ipaddress')
 const agentColumn = columnOf('useragent')
@@ -270,11 +313,12 @@ function failedPayload(raw: RawEvent, { kind, field, message, ...size }: Failed,
     const told = { actualBytes: actualBytes ?? 0, maximumBytes: maximumBytes ?? 0, expectation: message }
     return sizeViolation(raw, atMs, told, raw.body)
   }
-  if (raw.format === 'ndjson') return formatViolation(raw, atMs, message)
+  if (raw.format !== 'tp2' && raw.format !== 'segment') return formatViolation(raw, atMs, message)
   const value = (field === 'contentType' ? raw.contentType : raw.body)?.slice(0, quotedLengthMax) ?? null
   const violation: ProtocolViolation =
     kind === 'json' ? { field, value, error: message } : { field, value, expectation: message }
-  return trackerProtocolViolations(raw, atMs, [violation])
+  const violated = raw.format === 'segment' ? adapterFailures : trackerProtocolViolations
+  return violated(raw, atMs, [violation])
 }
 
 const quotedLengthMax = 1_000

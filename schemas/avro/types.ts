@@ -113,6 +113,8 @@ export type RawEvent = {
   readonly vendor: null | string
   /** such as tp2 */
   readonly version: null | string
+  /** what received it, where that was another collector than ours */
+  readonly collector: null | string
   readonly contentType: null | string
   readonly hostname: null | string
   readonly ipAddress: null | string
@@ -127,8 +129,8 @@ export type RawEvent = {
   readonly failure: null | RawFailure
 }
 
-/** tp2: the body is one tracker-protocol event; ndjson: one object of atomic fields. */
-export type RawFormat = 'tp2' | 'ndjson'
+/** tp2: the body is one tracker-protocol event; ndjson: one object of atomic fields; tsv: a line of enriched TSV; segment: one call of the Segment spec; thrift: there is a failure, and the body is base64 of what is no collector payload. */
+export type RawFormat = 'tp2' | 'ndjson' | 'tsv' | 'segment' | 'thrift'
 
 /** What the source met instead of an event. */
 export type RawFailure = {

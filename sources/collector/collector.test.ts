@@ -6,7 +6,8 @@ import { MemoryLog } from '../../runtime/memory/log.ts'
 import { partitionOf } from '../../runtime/partitioner.ts'
 import type { RawEvent } from '../../schemas/avro/types.ts'
 import { anonymousNetworkUserId, rawBytesMax } from '../raw-event.ts'
-import { type Collector, type CollectorOptions, createCollector, payloadBytesMax, type Target } from './collector.ts'
+import { payloadBytesMax } from '../request.ts'
+import { type Collector, type CollectorOptions, createCollector, type Target } from './collector.ts'
 
 const partitions = 3
 const nowMs = 1_700_000_000_000

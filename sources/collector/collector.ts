@@ -11,9 +11,8 @@ import type { Codec } from '../../runtime/codec.ts'
 import { MillraceError } from '../../runtime/errors.ts'
 import type { Log } from '../../runtime/log.ts'
 import { partitionOf } from '../../runtime/partitioner.ts'
-import { splitPayload, withQuerystring } from '../payload.ts'
-import { failedRawEvent, keptOf, notExpected, type Origin, rawEvent, type Sourced, tooLarge } from '../raw-event.ts'
-import { isWebhook, splitWebhook } from '../webhook.ts'
+import type { Origin, Sourced } from '../raw-event.ts'
+import { eventOfGet, eventsOfPost, payloadBytesMax } from '../request.ts'
 import { type Micro, serveMicro } from './micro.ts'
 import { type CookieDomains, setCookie, textOf, visitorOf } from './visitor.ts'
 
@@ -67,14 +66,11 @@ export type Collector = {
   close(): Promise<void>
 }
 
-/** A body above this is one size violation; of one above `refusedBytesMin` we do not even read the rest (413). */
-export const payloadBytesMax = 1024 * 1024
-export const refusedBytesMin = 2 * 1024 * 1024
+/** Of a body above this we do not even read the rest (413); above `payloadBytesMax` it is one size violation. */
+export const refusedBytesMin = 2 * payloadBytesMax
 
 /** Bytes of bodies that wait for the log; beyond it a tracker is asked to come back (503). */
 const waitingBytesMax = 64 * 1024 * 1024
-
-const acceptedTypes: ReadonlySet<string> = new Set(['application/json', 'application/json;charset=utf-8'])
 
 export function createCollector(options: CollectorOptions): Collector {
   const { target, tenantOf, topic = 'events.raw', paths = {}, cookies = {}, trustProxy = false } = options
@@ -152,8 +148,7 @@ export function createCollector(options: CollectorOptions): Collector {
 
   async function get(request: FastifyRequest, reply: FastifyReply, endpoint: Endpoint): Promise<FastifyReply> {
     const origin = originOf(request, reply, endpoint)
-    const sourced = rawEvent(origin, 'tp2', 0, '', withQuerystring({}, origin.querystring))
-    const written = await write([sourced], origin.querystring?.length ?? 0)
+    const written = await write([eventOfGet(origin)], origin.querystring?.length ?? 0)
     if (!written) return unavailable(reply)
     return reply
       .header('cache-control', 'no-cache, no-store, must-revalidate')
@@ -164,7 +159,7 @@ export function createCollector(options: CollectorOptions): Collector {
   async function post(request: FastifyRequest, reply: FastifyReply, endpoint: Endpoint): Promise<FastifyReply> {
     const origin = originOf(request, reply, endpoint)
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-    const written = await write(eventsOf(origin, body, strict), body.length)
+    const written = await write(eventsOfPost(origin, body, { strict }), body.length)
     return written ? plain(reply, 200, 'ok') : unavailable(reply)
   }
 
@@ -225,6 +220,7 @@ export function createCollector(options: CollectorOptions): Collector {
       collectorTstampMs: now(),
       vendor,
       version,
+      collector: null,
       contentType: sentType,
       hostname: host?.replace(/:\d+$/, '') ?? null,
       ipAddress: visitor.ipAddress,
@@ -266,31 +262,6 @@ declare module 'fastify' {
 }
 
 type Endpoint = { readonly vendor: string; readonly version: string }
-
-/** The raw events of a POST. A body that nothing reads is one event as it is. */
-function eventsOf(origin: Origin, body: Buffer, strict: boolean): readonly Sourced[] {
-  if (body.length > payloadBytesMax) {
-    const head = keptOf(body.toString('utf8', 0, payloadBytesMax), payloadBytesMax)
-    return [failedRawEvent(origin, 'tp2', 0, head, tooLarge('body', body.length, payloadBytesMax))]
-  }
-  const text = body.toString('utf8')
-  if (isWebhook(origin)) return splitWebhook(origin, text)
-  if (!isTrackerProtocol(origin)) return [failedRawEvent(origin, 'tp2', 0, text, notRead)]
-  if (text === '' && origin.querystring) {
-    return [rawEvent(origin, 'tp2', 0, '', withQuerystring({}, origin.querystring))]
-  }
-  const type = origin.contentType?.toLowerCase().replaceAll(' ', '') ?? ''
-  if (!acceptedTypes.has(type)) {
-    const expectation = 'one of application/json, application/json; charset=utf-8'
-    return [failedRawEvent(origin, 'tp2', 0, text, notExpected('contentType', expectation))]
-  }
-  return splitPayload(origin, text, { strict })
-}
-
-const isTrackerProtocol = ({ vendor, version }: Origin): boolean =>
-  vendor === 'com.snowplowanalytics.snowplow' && (version === 'tp2' || version === 'tp1')
-
-const notRead = notExpected('vendor/version', 'vendor/version combination is not supported')
 
 /** Path and querystring as they were sent: nothing decoded, nothing lost. */
 function partsOf(request: FastifyRequest): { readonly path: string; readonly querystring: string | null } {

@@ -73,7 +73,7 @@ describe('the events of a file', () => {
   test.each(['tp2', 'ndjson'] as const)(
     'of %s that are no events are failures that hold their line',
     async (format) => {
-      const events = await read(`{"a":\n[]\n"x"\n${'y'.repeat(lineBytesMax + 1)}\n{}`, { format })
+      const events = await read(`{"a":\n[]\n"x"\n${'y'.repeat(lineBytesMax.tp2 + 1)}\n{}`, { format })
       expect(events.map(({ raw }) => raw.failure?.kind)).toEqual(['json', 'data', 'data', 'size', undefined])
       expect(events[0]?.raw.body).toBe('{"a":')
     },

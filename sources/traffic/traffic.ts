@@ -94,6 +94,7 @@ function itemOf({ atMs, params, device, flaw }: Arrival, ordinal: number, tenant
     collectorTstampMs: atMs,
     vendor: 'com.snowplowanalytics.snowplow',
     version: 'tp2',
+    collector: null,
     contentType: 'application/json; charset=UTF-8',
     hostname: 'collector.example.com',
     ipAddress: device?.ipAddress ?? '10.0.0.7',
