@@ -1,6 +1,6 @@
 /** collector.yaml: how the collector answers. A workspace need not have it. */
 import { z } from 'zod'
-import { choice, flag, list, mapping, text } from './shape.ts'
+import { choice, environmentVariable, flag, list, mapping, text } from './shape.ts'
 import type { Source } from './source.ts'
 
 export type CollectorSettings = {
@@ -12,6 +12,8 @@ export type CollectorSettings = {
   readonly trustProxy: boolean
   /** strict: a POST fails as a whole, as Snowplow's does, when one of its events breaks the tracker protocol. */
   readonly compat: 'per-event' | 'strict'
+  /** The environment variable with the write keys of Segment's SDKs; null: any will do. */
+  readonly writeKeysEnv: string | null
 }
 
 export const defaultCollector: CollectorSettings = {
@@ -19,6 +21,7 @@ export const defaultCollector: CollectorSettings = {
   cookies: { domains: [] },
   trustProxy: false,
   compat: 'per-event',
+  writeKeysEnv: null,
 }
 
 const domain = text('a domain, such as shop.example', 253).regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, {
@@ -31,13 +34,14 @@ const shape = mapping({
   cookies: mapping({ domains: list(domain, 'domains', 50).optional(), fallbackDomain: domain.optional() }).optional(),
   trustProxy: flag.optional(),
   compat: choice('per-event', 'strict').optional(),
+  writeKeys: mapping({ env: environmentVariable }).optional(),
 })
 
 /** Null after a problem was noted. */
 export function readCollector(source: Source): CollectorSettings | null {
   const file = source.value === undefined ? null : source.read(shape, [], source.value)
   if (!file) return null
-  const { paths = {}, cookies = {}, trustProxy = false, compat = 'per-event' } = file
+  const { paths = {}, cookies = {}, trustProxy = false, compat = 'per-event', writeKeys } = file
   let sound = true
   for (const path of Object.keys(paths)) {
     if (/^(\/[\w.~-]+){1,8}$/.test(path)) continue
@@ -46,5 +50,5 @@ export function readCollector(source: Source): CollectorSettings | null {
   }
   const { domains = [], fallbackDomain } = cookies
   const settled = { domains, ...(fallbackDomain !== undefined && { fallbackDomain }) }
-  return sound ? { paths, cookies: settled, trustProxy, compat } : null
+  return sound ? { paths, cookies: settled, trustProxy, compat, writeKeysEnv: writeKeys?.env ?? null } : null
 }

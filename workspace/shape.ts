@@ -11,6 +11,9 @@ export const id = text(idExpected).regex(idPattern, { error: idExpected })
 export const description = text('a sentence that says what it is, at most 500 characters', 500)
 export const flag = z.boolean({ error: 'true or false' })
 
+const variableExpected = 'the name of an environment variable, such as RETAIL_SECRET'
+export const environmentVariable = text(variableExpected).regex(/^[A-Z][A-Z0-9_]{0,127}$/, { error: variableExpected })
+
 export function whole(min: number, max: number) {
   const expected = `a whole number from ${min} to ${max}`
   return z.int({ error: expected }).min(min, { error: expected }).max(max, { error: expected })

@@ -514,12 +514,13 @@ const refused: readonly (readonly [string, Readonly<Record<string, string | Buff
 
 test('a workspace says how its collector answers', async () => {
   const text =
-    'paths: { /shop/t: /com.snowplowanalytics.snowplow/tp2 }\ncookies: { domains: [shop.example] }\ntrustProxy: true\ncompat: strict\n'
+    'paths: { /shop/t: /com.snowplowanalytics.snowplow/tp2 }\ncookies: { domains: [shop.example] }\ntrustProxy: true\ncompat: strict\nwriteKeys: { env: KEYS }\n'
   expect((await loadWorkspace(await folderWith({ 'collector.yaml': text }))).collector).toEqual({
     paths: { '/shop/t': '/com.snowplowanalytics.snowplow/tp2' },
     cookies: { domains: ['shop.example'] },
     trustProxy: true,
     compat: 'strict',
+    writeKeysEnv: 'KEYS',
   })
   const wrong = 'paths: { shop?x: tp2 }\ncookies: { domains: [https://shop.example] }\ncompat: lax\n'
   expect(await problemsWith({ 'collector.yaml': wrong })).toEqual([

@@ -16,7 +16,7 @@ import { readIdentity } from './identity.ts'
 import { type Problem, problemsError, quote } from './problem.ts'
 import { readSchemas, schemaText } from './schemas.ts'
 import { readSegment } from './segments.ts'
-import { id, idExpected, idPattern, mapping, text } from './shape.ts'
+import { environmentVariable, id, idExpected, idPattern, mapping, text } from './shape.ts'
 import { type Entry, Source } from './source.ts'
 import { readTrait } from './traits.ts'
 
@@ -105,11 +105,7 @@ const definitionsMax = { traits: 200, segments: 500, destinations: 50 } as const
 const settingsShape = mapping({
   tenant: id,
   name: text('a name for people, at most 100 characters', 100),
-  tenantKey: mapping({
-    env: text('the name of an environment variable').regex(/^[A-Z][A-Z0-9_]{0,127}$/, {
-      error: 'the name of an environment variable, such as RETAIL_TENANT_KEY',
-    }),
-  }).optional(),
+  tenantKey: mapping({ env: environmentVariable }).optional(),
 })
 
 function readSettings(source: Source | null): Pick<Workspace, 'tenant' | 'name' | 'tenantKeyEnv'> | null {

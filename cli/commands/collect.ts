@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander'
 import type { Target } from '../../sources/collector/collector.ts'
 import { addClusterFlags, type ClusterFlags, clusterOf } from '../cluster/options.ts'
+import { collectorOptions } from '../collector-options.ts'
 import { integer, workspaceOption } from '../options.ts'
 import { untilSignal } from '../signals.ts'
 
@@ -36,7 +37,12 @@ export function addCollect(program: Command): void {
         const { tenant, collector: settings } = await loadWorkspace(options.workspace)
         const metrics = collectorMetrics(() => collector.counters)
         let target: Target | undefined
-        const collector = createCollector({ target: () => target, tenantOf: () => tenant, ...settings, metrics })
+        const collector = createCollector({
+          target: () => target,
+          tenantOf: () => tenant,
+          ...collectorOptions(settings, process.env),
+          metrics,
+        })
         const port = await collector.listen(options.port, options.host)
         const patience = new Patience(stopping, ({ message }) => console.error(`millrace: waiting: ${message}`))
         const cluster = await patience

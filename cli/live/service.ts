@@ -2,6 +2,7 @@
 import { type TopicDeclaration, topicOf } from '../../runtime/topology.ts'
 import { ProfileWriter } from '../../serving/redis/profile-writer.ts'
 import { type Collector, createCollector } from '../../sources/collector/collector.ts'
+import { collectorOptions } from '../collector-options.ts'
 import { Deliveries } from '../deliveries.ts'
 import { type DemoShop, startDemoShop } from '../demo-shop.ts'
 import { type Engine, openEngine } from '../engine.ts'
@@ -94,7 +95,12 @@ export class Service {
       const micro = await LogMicro.open({ log, codec, topology, lag: () => engine.runner.lag() })
       const { tenant, collector: settings } = workspace
       const target = () => ({ log, codec, partitions })
-      const collector = createCollector({ target, tenantOf: () => tenant, ...settings, micro })
+      const collector = createCollector({
+        target,
+        tenantOf: () => tenant,
+        ...collectorOptions(settings, process.env),
+        micro,
+      })
       const listening = await collector.listen(port)
       const receiver = demo ? 'unless-here' : 'never'
       const deliveries = await Deliveries.start(engine, { env: process.env, receiver }).catch(async (error) => {

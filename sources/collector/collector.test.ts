@@ -173,6 +173,55 @@ describe('a POST', () => {
   })
 })
 
+describe('a call of Segment’s spec', () => {
+  const call = { userId: 'u', anonymousId: 'device', event: 'Order Completed' }
+  const basic = (key: string) => ({ ...json, authorization: `Basic ${Buffer.from(`${key}:`).toString('base64')}` })
+
+  test.each([
+    ['track', 'track'],
+    ['t', 'track'],
+    ['identify', 'identify'],
+  ])('to /v1/%s is an event of the kind, under its device’s key', async (path, type) => {
+    const response = await post(
+      JSON.stringify({ ...call, writeKey: 'w' }),
+      { 'content-type': 'text/plain' },
+      `/v1/${path}`,
+    )
+    expect(await response.json()).toEqual({ success: true })
+    expect(response.headers.get('set-cookie')).toBeNull()
+    const [record] = await written()
+    expect(record).toMatchObject({ key: 'shop/device', raw: { format: 'segment', networkUserId: null, failure: null } })
+    expect(JSON.parse(record!.raw.body)).toEqual({ ...call, type })
+  })
+
+  test('in a batch is an event of its own', async () => {
+    await post(JSON.stringify({ batch: [{ ...call, type: 'track' }, 7], sentAt: 'now' }), json, '/v1/batch')
+    expect((await written()).map(({ raw }) => [raw.index, raw.failure?.kind ?? 'event']).sort()).toEqual([
+      [0, 'event'],
+      [1, 'data'],
+    ])
+  })
+
+  test('needs one of the write keys, where there are any', async () => {
+    await restart({ writeKeys: ['one', 'two'] })
+    const status = async (body: object, headers: Record<string, string>) =>
+      (await post(JSON.stringify(body), headers, '/v1/track')).status
+    expect(await status(call, json)).toBe(401)
+    expect(await status(call, basic('three'))).toBe(401)
+    expect(await status({ ...call, writeKey: 'three' }, json)).toBe(401)
+    expect(await written()).toEqual([])
+    expect(await status(call, basic('two'))).toBe(200)
+    expect(await status({ ...call, writeKey: 'one' }, json)).toBe(200)
+    expect(JSON.stringify(await written())).not.toMatch(/writeKey|authorization/i)
+  })
+
+  test('of more bytes than anybody sends is not read', async () => {
+    expect((await post('x'.repeat(9_000_000), json, '/v1/batch')).status).toBe(413)
+    expect((await post('x'.repeat(5_000_000), json, '/v1/batch')).status).toBe(200)
+    expect((await written()).map(({ raw }) => raw.failure?.kind)).toEqual(['size'])
+  })
+})
+
 describe('a GET', () => {
   test.each(['/i', '/ice.png', tp2])('of %s is an event of its querystring, and a pixel', async (path) => {
     const response = await fetch(`${url}${path}?e=pv&duid=a&page=%3Cb%3E`, {

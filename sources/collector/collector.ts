@@ -13,8 +13,10 @@ import type { Log } from '../../runtime/log.ts'
 import { partitionOf } from '../../runtime/partitioner.ts'
 import type { Origin, Sourced } from '../raw-event.ts'
 import { eventOfGet, eventsOfPost, payloadBytesMax } from '../request.ts'
+import { callBytesMax, splitCalls } from '../segment.ts'
 import { type Micro, serveMicro } from './micro.ts'
-import { type CookieDomains, setCookie, textOf, visitorOf } from './visitor.ts'
+import { callKinds, mayWrite } from './segment.ts'
+import { type CookieDomains, setCookie, textOf, type Visitor, visitorOf } from './visitor.ts'
 
 /** Where events go. */
 export type Target = {
@@ -37,6 +39,8 @@ export type CollectorOptions = {
   readonly trustProxy?: boolean
   /** strict: one event that breaks the tracker protocol spoils its POST, as it does Snowplow's. Else it fails alone. */
   readonly compat?: 'per-event' | 'strict'
+  /** Of Segment's calls, one of which each must have; without it whoever can reach us may send them. */
+  readonly writeKeys?: readonly string[]
   /** What /micro/… answers; without it there is none. */
   readonly micro?: Micro
   /** What /metrics answers; without it there is none. */
@@ -74,6 +78,7 @@ const waitingBytesMax = 64 * 1024 * 1024
 
 export function createCollector(options: CollectorOptions): Collector {
   const { target, tenantOf, topic = 'events.raw', paths = {}, cookies = {}, trustProxy = false } = options
+  const { writeKeys } = options
   const strict = options.compat === 'strict'
   const { report = () => {}, now = Date.now, newId = randomUUID } = options
   const ready = () => target() !== undefined
@@ -146,8 +151,12 @@ export function createCollector(options: CollectorOptions): Collector {
   server.get('/:vendor/:version', (request, reply) => get(request, reply, endpointOf(request)))
   server.post('/:vendor/:version', (request, reply) => post(request, reply, endpointOf(request)))
 
+  for (const [name, kind] of callKinds) {
+    server.post(`/v1/${name}`, { bodyLimit: 2 * callBytesMax }, (request, reply) => postCalls(request, reply, kind))
+  }
+
   async function get(request: FastifyRequest, reply: FastifyReply, endpoint: Endpoint): Promise<FastifyReply> {
-    const origin = originOf(request, reply, endpoint)
+    const origin = visitedBy(request, reply, endpoint)
     const written = await write([eventOfGet(origin)], origin.querystring?.length ?? 0)
     if (!written) return unavailable(reply)
     return reply
@@ -156,9 +165,19 @@ export function createCollector(options: CollectorOptions): Collector {
       .send(transparentPixel)
   }
 
+  /** A body we could read is answered 200, whatever VALIDATE will say of it: an SDK would send a refused one for ever. */
+  async function postCalls(request: FastifyRequest, reply: FastifyReply, kind: string): Promise<FastifyReply> {
+    const body = bodyOf(request)
+    if (writeKeys && !mayWrite(request, body, writeKeys)) return plain(reply, 401, 'unknown write key')
+    const visitor = { ...visitorIn(request), networkUserId: null } // these SDKs have ids of their own
+    const origin = originOf(request, { vendor: 'com.segment', version: 'v1' }, visitor)
+    const written = await write(splitCalls(origin, body.toString('utf8'), kind), body.length)
+    return written ? reply.send({ success: true }) : unavailable(reply)
+  }
+
   async function post(request: FastifyRequest, reply: FastifyReply, endpoint: Endpoint): Promise<FastifyReply> {
-    const origin = originOf(request, reply, endpoint)
-    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+    const origin = visitedBy(request, reply, endpoint)
+    const body = bodyOf(request)
     const written = await write(eventsOfPost(origin, body, { strict }), body.length)
     return written ? plain(reply, 200, 'ok') : unavailable(reply)
   }
@@ -200,19 +219,28 @@ export function createCollector(options: CollectorOptions): Collector {
     return true
   }
 
-  /** What is known of a request before its body is looked at. Sets the visitor's cookie on the way. */
-  function originOf(request: FastifyRequest, reply: FastifyReply, { vendor, version }: Endpoint): Origin {
-    const { socket, sentType } = request
-    const headers = { ...request.headers, 'content-type': sentType ?? undefined }
-    const { path, querystring } = partsOf(request)
-    const visitor = visitorOf(
-      { headers, querystring, socketAddress: socket.remoteAddress ?? 'unknown' },
-      trustProxy,
-      newId,
-    )
-    const cookie = setCookie(visitor, headers, cookies)
+  /** What is known of a tracker's request before its body is looked at. Sets the visitor's cookie on the way. */
+  function visitedBy(request: FastifyRequest, reply: FastifyReply, endpoint: Endpoint): Origin {
+    const visitor = visitorIn(request)
+    const cookie = setCookie(visitor, request.headers, cookies)
     if (cookie !== null) reply.header('set-cookie', cookie)
-    const host = headers.host ?? null
+    return originOf(request, endpoint, visitor)
+  }
+
+  function visitorIn(request: FastifyRequest): Visitor {
+    const { querystring } = partsOf(request)
+    const headers = { ...request.headers, 'content-type': request.sentType ?? undefined }
+    const socketAddress = request.socket.remoteAddress ?? 'unknown'
+    return visitorOf({ headers, querystring, socketAddress }, trustProxy, newId)
+  }
+
+  function originOf(
+    request: FastifyRequest,
+    { vendor, version }: Endpoint,
+    { ipAddress, headers, networkUserId }: Pick<Origin, 'ipAddress' | 'headers' | 'networkUserId'>,
+  ): Origin {
+    const { path, querystring } = partsOf(request)
+    const host = request.headers.host ?? null
     return {
       tenant: tenantOf({ host, path }),
       source: 'collector',
@@ -221,13 +249,13 @@ export function createCollector(options: CollectorOptions): Collector {
       vendor,
       version,
       collector: null,
-      contentType: sentType,
+      contentType: request.sentType,
       hostname: host?.replace(/:\d+$/, '') ?? null,
-      ipAddress: visitor.ipAddress,
-      userAgent: textOf(headers['user-agent']),
-      refererUri: textOf(headers['referer']),
-      networkUserId: visitor.networkUserId,
-      headers: visitor.headers,
+      ipAddress,
+      userAgent: textOf(request.headers['user-agent']),
+      refererUri: textOf(request.headers['referer']),
+      networkUserId,
+      headers,
       querystring,
     }
   }
@@ -271,6 +299,8 @@ function partsOf(request: FastifyRequest): { readonly path: string; readonly que
     ? { path: url, querystring: null }
     : { path: url.slice(0, mark), querystring: url.slice(mark + 1) || null }
 }
+
+const bodyOf = ({ body }: FastifyRequest): Buffer => (Buffer.isBuffer(body) ? body : Buffer.alloc(0))
 
 const plain = (reply: FastifyReply, status: number, text: string): FastifyReply =>
   reply.code(status).header('content-type', 'text/plain; charset=utf-8').send(text)

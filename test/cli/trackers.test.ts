@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Analytics } from '@segment/analytics-node'
 import { chromium } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { MicroBad, MicroGood, MicroTotals } from '../../sources/collector/micro.ts'
@@ -108,6 +109,31 @@ describe('the Iglu webhook', () => {
   ])('says what is wrong with %s', async (_, path, body, kind) => {
     expect((await post(path, body)).status).toBe(200)
     expect((await micro<readonly MicroBad[]>('bad')).map(({ errors }) => errors[0])).toEqual([kind])
+  })
+})
+
+describe("Segment's SDK", () => {
+  test('sends identify, track and page, in batches', async () => {
+    const analytics = new Analytics({ writeKey: 'any', host: url, flushAt: 3 })
+    const user = { userId: 'segment-user', anonymousId: 'segment-device' }
+    analytics.identify({ ...user, traits: { plan: 'gold' } })
+    analytics.track({ ...user, event: 'Order Completed', properties: { total: 12.5 } })
+    analytics.page({ ...user, name: 'Shoes', properties: { url: 'https://shop.example/shoes' } })
+    await analytics.closeAndFlush()
+    expect(await micro<MicroTotals>('all')).toEqual({ total: 3, good: 3, bad: 0 })
+    const good = await micro<readonly MicroGood[]>('good')
+    expect(good.map(({ schema }) => schema).sort()).toEqual([
+      'iglu:com.segment/identify/jsonschema/1-0-0',
+      'iglu:com.segment/track/jsonschema/1-0-0',
+      'iglu:com.snowplowanalytics.snowplow/page_view/jsonschema/1-0-0',
+    ])
+    for (const { event } of good)
+      expect(event).toMatchObject({ user_id: 'segment-user', domain_userid: 'segment-device', network_userid: null })
+  })
+
+  test('is told that a call is none by a bad row, not by a status that makes it try for ever', async () => {
+    expect(await (await post('/v1/track', { event: 'x' })).json()).toEqual({ success: true })
+    expect(await micro<MicroTotals>('all')).toEqual({ total: 1, good: 0, bad: 1 })
   })
 })
 
