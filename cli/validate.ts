@@ -60,6 +60,7 @@ export async function validateFile(options: ValidateOptions): Promise<ValidateRe
     logTimeMs: startedMs,
     offset: 0,
     partition: 0,
+    generation: 0,
     definitions,
     state: () => undefined,
   }

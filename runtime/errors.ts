@@ -67,6 +67,14 @@ export const errorCodes = {
     remedy: 'See what died with `millrace dead list`; once the cause is mended, `millrace dead replay` puts it back.',
   },
   FENCED: { retryable: false, remedy: 'A newer owner has taken the task; this one stops.' },
+  GENERATION_ENDED: {
+    retryable: false,
+    remedy: 'Start the process again: it goes on in the generation that was promoted.',
+  },
+  STILL_RUNNING: {
+    retryable: false,
+    remedy: 'Stop the processes that the message names, then run the command again.',
+  },
   MEMBERSHIP_LOST: {
     retryable: true,
     remedy: 'The group took this process for dead; it joins again by itself, and is given tasks anew.',

@@ -58,6 +58,12 @@ export type Log = {
   close(): Promise<void>
 }
 
+/** A log that is no view of another. */
+export type RootLog = Log & {
+  /** With all that is in them; those that are not there are deleted already. */
+  deleteTopics(names: readonly string[]): Promise<void>
+}
+
 export type FetchLimits = { readonly maxRecords: number; readonly maxBytes: number }
 
 export type { AddressedRecord, LogRecord, StoredRecord }

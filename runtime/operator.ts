@@ -90,6 +90,8 @@ export type Context<State, Definitions> = Known<State> & {
   /** Where the record stands in the inbox: rises with every record, and so serves as a version. */
   readonly offset: number
   readonly partition: number
+  /** Of what is written: goes before the offset in a version. */
+  readonly generation: number
   /** The definitions in force for the tenant at this place in the log; undefined before the first marker. */
   readonly definitions: Definitions | undefined
 }

@@ -14,6 +14,7 @@ export class Progress {
   sweeping = false
   /** Of a source stage: log time is that of a history that is being loaded. */
   history = false
+  generation = 0
   readonly clocks = new Map<string, number>()
   /** Per tenant, the hash of the definitions in force. */
   readonly definitions = new Map<string, string>()
@@ -26,6 +27,7 @@ export class Progress {
     progress.emitted = checkpoint.emitted
     progress.sweeping = checkpoint.sweeping
     progress.history = checkpoint.history
+    progress.generation = checkpoint.generation
     for (const [writer, clockMs] of Object.entries(checkpoint.clocks)) progress.clocks.set(writer, clockMs)
     for (const [tenant, hash] of Object.entries(checkpoint.definitions)) progress.definitions.set(tenant, hash)
     for (const [name, counted] of Object.entries(checkpoint.counters)) progress.counters.set(name, counted)
@@ -39,6 +41,7 @@ export class Progress {
       emitted: this.emitted,
       sweeping: this.sweeping,
       history: this.history,
+      generation: this.generation,
       clocks: Object.fromEntries([...this.clocks].sort(byName)),
       definitions: Object.fromEntries([...this.definitions].sort(byName)),
       counters: Object.fromEntries([...this.counters].sort(byName)),

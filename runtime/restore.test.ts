@@ -63,6 +63,7 @@ describe('a restore', () => {
       inputOffset: 7,
       commits: 1,
       history: false,
+      generation: 0,
       emitted: 0,
       sweeping: false,
       clocks: { log: atMs },

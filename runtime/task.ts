@@ -212,13 +212,13 @@ export class Task {
 
   #decode(record: StoredRecord): InboxRecord {
     if (isControl(record.kind)) return { record, inbound: undefined, prepared: undefined, needs: [] }
-    const { stage, partition, codec } = this.#parts
+    const { stage, codec } = this.#parts
     const schema = stage.inbox.kinds[record.kind]
     try {
       invariant(schema, `the topic ${stage.inbox.name} has no records of kind ${record.kind}`)
       invariant(record.value, `a record of kind ${record.kind} has a value`)
       const inbound: Inbound = { kind: record.kind, key: record.key, value: codec.decode(schema, record.value) }
-      const clock: UnitClock = { clockMs: 0, logTimeMs: record.timestampMs, offset: record.offset, partition }
+      const clock = this.#unitClock(record.offset, 0, record.timestampMs)
       const prepared = prepare(stage, inbound, clock, this.#definitions.get(tenantOf(record.key)))
       return { record, inbound, prepared, needs: [] }
     } catch (error) {
@@ -287,7 +287,7 @@ export class Task {
     if (this.#parts.stage.inbox.source) this.#progress.advance(logClock, record.timestampMs)
     this.#fireDueTimers(record.key, this.#clockOf(record.key, record.timestampMs), record.offset)
     const clockMs = this.#clockOf(record.key, record.timestampMs)
-    const clock = { clockMs, logTimeMs: record.timestampMs, offset: record.offset, partition: this.#parts.partition }
+    const clock = this.#unitClock(record.offset, clockMs, record.timestampMs)
     try {
       if ('error' in prepared) throw prepared.error
       const unit = this.#unit(clock, tenantOf(record.key))
@@ -324,6 +324,8 @@ export class Task {
     } else if (record.kind === controlKinds.sweep) {
       this.#progress.sweeping = false
       await this.#sweep(record.offset)
+    } else if (record.kind === controlKinds.generation) {
+      this.#progress.generation = codec.decode('Generation', record.value).number
     } else {
       const marker = codec.decode('Marker', record.value)
       this.#definitions.set(marker.tenant, await definitions.resolve(marker.tenant, marker.hash))
@@ -398,7 +400,7 @@ export class Task {
   #fireDueTimers(key: Key, untilMs: number, offset: number): void {
     for (let timer = this.#firstTimer(key); timer && timer.atMs <= untilMs; timer = this.#firstTimer(key)) {
       const clockMs = Math.max(timer.atMs, this.#rows.get(key)?.clockMs ?? 0)
-      const clock = { clockMs, logTimeMs: timer.atMs, offset, partition: this.#parts.partition }
+      const clock = this.#unitClock(offset, clockMs, timer.atMs)
       const unit = this.#unit(clock, tenantOf(key))
       try {
         unit.consumeTimer(key, timer.id)
@@ -424,6 +426,10 @@ export class Task {
   }
 
   // --- effects ---
+
+  #unitClock(offset: number, clockMs: number, logTimeMs: number): UnitClock {
+    return { clockMs, logTimeMs, offset, partition: this.#parts.partition, generation: this.#progress.generation }
+  }
 
   #unit(clock: UnitClock, tenant: string): Unit {
     const { stage, codec } = this.#parts
@@ -608,17 +614,17 @@ function writesOf({ key, bytes, indexedAtMs, storedIndexMs }: EncodedRow): Store
 
 // --- helpers ---
 
-/** Definitions change at a marker: it starts a batch, and ends the one before. */
+/** Definitions change at a marker, and with a generation what is written: each is a batch of its own. */
 function upToMarker(records: readonly StoredRecord[]): readonly StoredRecord[] {
   const first = records[0]
-  if (first?.kind === controlKinds.marker) return [first]
-  const marker = records.findIndex(({ kind }) => kind === controlKinds.marker)
+  if (first && marks(first)) return [first]
+  const marker = records.findIndex(marks)
   return marker < 0 ? records : records.slice(0, marker)
 }
 
-function isControl(kind: string): boolean {
-  return kind === controlKinds.tick || kind === controlKinds.sweep || kind === controlKinds.marker
-}
+const marks = ({ kind }: StoredRecord): boolean => kind === controlKinds.marker || kind === controlKinds.generation
+
+const isControl = (kind: string): boolean => Object.values<string>(controlKinds).includes(kind)
 
 /** Whether a record is as good as before: it waits for what is not there yet, or for a version that can read it. */
 function isOfTheTask(cause: unknown): boolean {

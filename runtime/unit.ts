@@ -22,6 +22,7 @@ export type UnitClock = {
   readonly logTimeMs: number
   readonly offset: number
   readonly partition: number
+  readonly generation: number
 }
 
 /** What the operators without state made of a record, ahead of its turn. */
@@ -153,6 +154,7 @@ class OperatorContext implements Context<unknown, DefinitionsHead> {
   readonly logTimeMs: number
   readonly offset: number
   readonly partition: number
+  readonly generation: number
   readonly definitions: DefinitionsHead | undefined
   /** Bound: operators take it out of their context. */
   readonly state: (key: Key) => unknown
@@ -162,6 +164,7 @@ class OperatorContext implements Context<unknown, DefinitionsHead> {
     this.logTimeMs = clock.logTimeMs
     this.offset = clock.offset
     this.partition = clock.partition
+    this.generation = clock.generation
     this.definitions = definitions
     this.state = (key) => unit.state(key, place)
   }

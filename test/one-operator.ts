@@ -51,6 +51,7 @@ export class OneOperator<In extends Inbound, State, Definitions> {
       ...clock,
       offset: this.#offset++,
       partition: 0,
+      generation: 0,
       definitions: this.#definitions,
       state: (key) => {
         invariant(read.has(key), `the operator asks for ${key} before it reads it`)

@@ -139,6 +139,7 @@ export function process(record: Inbound, of: Definitions | undefined = definitio
     logTimeMs,
     offset: 7,
     partition: 0,
+    generation: 0,
     definitions: of && of.tenant === tenantOf(record.key) ? of : undefined,
     state: () => undefined,
   })

@@ -261,6 +261,24 @@ describe('compaction', () => {
   })
 })
 
+test('what is deleted is gone with all its records, and can be made anew; the others are as they were', async () => {
+  const log = await open()
+  const bytes = log.bytes
+  for (let i = 0; i < 40; i++)
+    await log.append([record('events', 0, `k${i}`, 'x'.repeat(1000)), record('definitions', 0, `k${i}`, 'y')])
+  await log.deleteTopics(['events', 'nobody'])
+  expect((await log.topics()).map(({ name }) => name)).toEqual(['definitions', 'profiles'])
+  await expect(log.ends('events', 0)).rejects.toMatchObject({ code: 'TOPIC_UNKNOWN' })
+  await log.createTopics([{ ...forDays, partitions: 5 }])
+  await log.append([record('events', 4, 'new', 'z')])
+  await log.close()
+  const again = await EmbeddedLog.open(folder, { now: () => nowMs })
+  opened.push(again)
+  expect((await readAll(again, 'events', 4)).map(({ key }) => key)).toEqual(['new'])
+  expect([await readAll(again, 'events', 0), (await readAll(again, 'definitions')).length]).toEqual([[], 40])
+  expect(again.bytes).toBeLessThan(bytes + 10_000)
+})
+
 test('closing ends maintenance early, and what waited for its turn with it', async () => {
   const log = await open()
   for (let n = 0; n < 200; n++) void log.append([record('profiles', 0, `k${n % 50}`, 'x'.repeat(5000))])

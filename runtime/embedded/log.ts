@@ -18,11 +18,20 @@ import {
   formatMarker,
   indexKey,
   indexValue,
+  partitionKey,
   sequenceOf,
   topicIdOf,
   topicKey,
 } from './layout.ts'
-import { blockBytes, bytesOf, compactTopics, dropBeyondLimit, dropExpired, type Upkeep } from './maintenance.ts'
+import {
+  blockBytes,
+  bytesOf,
+  compactTopics,
+  dropAll,
+  dropBeyondLimit,
+  dropExpired,
+  type Upkeep,
+} from './maintenance.ts'
 import { EmbeddedPartition, type EmbeddedTopic } from './partition.ts'
 import { Tails } from './tail.ts'
 
@@ -123,7 +132,7 @@ export class EmbeddedLog implements Log {
         existing.spec = spec
         writes.push({ key: topicKey(existing.id), value: Buffer.from(JSON.stringify(spec)) })
       } else {
-        const topic = newTopic(this.#topics.size, spec)
+        const topic = newTopic(this.#nextTopicId(), spec)
         this.#topics.set(name, topic)
         writes.push({ key: topicKey(topic.id), value: Buffer.from(JSON.stringify(spec)) })
       }
@@ -132,6 +141,23 @@ export class EmbeddedLog implements Log {
       await this.#db.write(writes, { sync: this.#options.sync })
     } catch (error) {
       throw this.#fail(error)
+    }
+  }
+
+  /** With all that is in them; those that are not there are deleted already. Interrupted, it leaves topics with less in them. */
+  async deleteTopics(names: readonly string[]): Promise<void> {
+    this.#requireWritable()
+    await this.#maintaining
+    for (const name of names) {
+      const topic = this.#topics.get(name)
+      if (!topic) continue
+      for (const partition of topic.partitions) await dropAll(this.#upkeep, partition)
+      const keys = [topicKey(topic.id), ...topic.partitions.map(({ id }) => partitionKey(id))]
+      await this.#db.write(
+        keys.map((key) => ({ key, value: null })),
+        { sync: this.#options.sync },
+      )
+      this.#topics.delete(name)
     }
   }
 
@@ -356,6 +382,10 @@ export class EmbeddedLog implements Log {
       await this.#db.compact({ from: allBlockKeys.from, to: blockKey(firstSequence) })
     }
     return { expiredBytes, beyondLimitBytes, compactedBytes }
+  }
+
+  #nextTopicId(): number {
+    return Math.max(-1, ...[...this.#topics.values()].map(({ id }) => id)) + 1
   }
 
   #savedPartitions(): RocksWrite[] {

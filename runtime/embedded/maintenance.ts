@@ -45,6 +45,13 @@ export async function dropExpired(upkeep: Upkeep): Promise<number> {
   return dropped
 }
 
+/** Drops all that is in a partition. */
+export async function dropAll({ db }: Upkeep, partition: EmbeddedPartition): Promise<void> {
+  const dropping = new Dropping(db, partition)
+  for await (const entry of partition.index(db, 0, partition.stable)) await dropping.add(entry)
+  await dropping.finish()
+}
+
 /**
  * Brings the log below its limit by dropping the oldest blocks of the topics that have a retention, across all their
  * partitions. Answers the bytes dropped. What compacts or is kept for ever is never dropped.

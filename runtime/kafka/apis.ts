@@ -79,6 +79,10 @@ export type Apis = {
       readonly topicErrors: readonly (Answer & { readonly topic: string; readonly errorMessage: string | null })[]
     }
   }
+  DeleteTopics: {
+    request: { topics: readonly string[]; timeout: number }
+    response: { readonly topicErrors: readonly (Answer & { readonly topic: string })[] }
+  }
   DescribeConfigs: {
     request: { resources: readonly { type: number; name: string; configNames: readonly string[] }[] }
     response: {
@@ -131,6 +135,14 @@ export type Apis = {
     }
     response: {
       readonly responses: readonly { readonly topic: string; readonly partitions: readonly Answer[] }[]
+    }
+  }
+  DescribeGroups: {
+    request: { groupIds: readonly string[] }
+    response: {
+      readonly groups: readonly (Answer & {
+        readonly members: readonly { readonly clientId: string; readonly clientHost: string }[]
+      })[]
     }
   }
   LeaveGroup: {

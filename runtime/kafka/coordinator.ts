@@ -3,7 +3,7 @@ import { type Coordinator, type Given, GroupFault, type Joined, type JoinRequest
 import { MillraceError } from '../errors.ts'
 import type { Apis } from './apis.ts'
 import type { KafkaConnection } from './connection.ts'
-import { asMillraceError, codes, KafkaFault } from './faults.ts'
+import { asMillraceError, codes, KafkaFault, requireNoFault } from './faults.ts'
 
 /** Named for the bytes in it: members that would not understand each other are not in one group. */
 const protocolName = 'millrace.1'
@@ -73,6 +73,17 @@ export class KafkaCoordinator implements Coordinator {
 
   async leave({ group, memberId, instance }: Seat): Promise<void> {
     await this.#ask(group, 'LeaveGroup', { groupId: group, memberId, groupInstanceId: instance })
+  }
+
+  /** The addresses of a group's members, those included that keep their place for a restart. */
+  async members(group: string): Promise<readonly string[]> {
+    const groups = await this.#connection.retrying(`cannot look at the group ${group}`, {}, async () => {
+      const coordinator = await this.#connection.coordinatorOf('group', group)
+      const { groups } = await coordinator.send('DescribeGroups', { groupIds: [group] })
+      for (const { errorCode } of groups) requireNoFault('DescribeGroups', errorCode)
+      return groups
+    })
+    return groups.flatMap(({ members }) => members.map(({ clientHost }) => clientHost.replace(/^\//, '')))
   }
 
   async #ask<Api extends 'JoinGroup' | 'SyncGroup' | 'Heartbeat' | 'LeaveGroup'>(

@@ -9,7 +9,7 @@ import type { AddressedRecord } from '../record.ts'
 import { Appender } from './appender.ts'
 import { KafkaConnection, type KafkaOptions } from './connection.ts'
 import { Fetcher } from './fetch.ts'
-import { createTopics, listTopics } from './topics.ts'
+import { createTopics, deleteTopics, listTopics } from './topics.ts'
 import { KafkaWriter } from './writer.ts'
 
 export type KafkaLogOptions = KafkaOptions & {
@@ -45,6 +45,11 @@ export class KafkaLog implements Log {
 
   createTopics(topics: readonly TopicSpec[]): Promise<void> {
     return createTopics(this.connection, this.#prefix, topics, this.#replicationFactor)
+  }
+
+  /** With all that is in them; those that are not there are deleted already. */
+  deleteTopics(names: readonly string[]): Promise<void> {
+    return deleteTopics(this.connection, this.#prefix, names)
   }
 
   topics(): Promise<readonly TopicSpec[]> {

@@ -8,6 +8,7 @@ import { latest, listOffset } from './offsets.ts'
 
 const topicResource = 2
 const createMs = 5000
+const deleteMs = 5000
 const dayMs = 24 * 3600 * 1000
 /** Only closed segments are compacted: with Kafka's own 1 GiB a changelog would keep what is long superseded. */
 const compactedSegmentBytes = 64 << 20
@@ -58,6 +59,25 @@ export async function createTopics(
       if (found.get(prefix + name)?.length !== partitions) throw new KafkaFault('Metadata', codes.leaderNotAvailable)
       await Promise.all(Array.from({ length: partitions }, (_, partition) => answers(prefix + name, partition)))
     }
+  })
+}
+
+/** Deletes those that are there, and waits until no broker we ask tells of them. */
+export async function deleteTopics(
+  connection: KafkaConnection,
+  prefix: string,
+  topics: readonly string[],
+): Promise<void> {
+  if (topics.length === 0) return
+  const names = topics.map((name) => prefix + name)
+  await connection.retrying('cannot delete topics', {}, async () => {
+    const request = { topics: names, timeout: deleteMs }
+    const { topicErrors } = await (await connection.controller()).send('DeleteTopics', request)
+    for (const { errorCode } of topicErrors)
+      if (errorCode !== codes.unknownTopicOrPartition) requireNoFault('DeleteTopics', errorCode)
+  })
+  await connection.retrying('the topics that were deleted are still there', {}, async () => {
+    if ((await describe(connection, names)).size > 0) throw new KafkaFault('Metadata', codes.leaderNotAvailable)
   })
 }
 

@@ -87,6 +87,7 @@ export function fold(parts: FoldParts): Folded {
           logTimeMs,
           offset,
           partition,
+          generation: 0,
           definitions: definitions.get(tenantOf(key)),
           state: (of: Key) => rowOf(of).states.get(operator.name),
         },

@@ -37,6 +37,8 @@ export type Checkpoint = {
   readonly history: boolean
   /** A sweep record is under way in the inbox. */
   readonly sweeping: boolean
+  /** Which generation the task writes for; 0 in the first, and in a replay until it is promoted. */
+  readonly generation: number
   /** Per tenant, the hash of the definitions in force. */
   readonly definitions: Readonly<Record<string, string>>
   /** What was counted, by name; exact, as it commits with the work. */
@@ -60,6 +62,11 @@ export type Marker = {
   readonly tenant: string
   readonly version: number
   readonly hash: string
+}
+
+/** From here on, what the stage writes is of this generation. Kind generation, in every inbox of a replay that is promoted. */
+export type Generation = {
+  readonly number: number
 }
 
 /** One definition, by the hash of its body; or a manifest, which lists the hashes of a version. */
@@ -383,7 +390,9 @@ export type Learned = {
 export type IdentityChange = {
   readonly changeId: string
   readonly tenant: string
-  /** per tenant, no gaps */
+  /** of the graph that decided it: each has a history of its own */
+  readonly generation: number
+  /** per tenant and generation, no gaps */
   readonly seq: number
   readonly type: IdentityChangeType
   readonly from: readonly string[]
@@ -777,6 +786,28 @@ export type Replayed = {
   readonly letterOffset: number
 }
 
+/** What readers know of a profile when a replay is promoted: from there its segments and destinations go on. Topic events.identified, kind adoption, key tenant/profileId. */
+export type Adoption = {
+  readonly tenant: string
+  readonly profileId: string
+  /** the topic profiles has a record of it */
+  readonly published: boolean
+  /** as last announced; every segment that was ever entered */
+  readonly memberships: readonly Membership[]
+  /** sent to destinations for this profile so far */
+  readonly activations: number
+  /** what destinations hold; also under profiles that are this one now */
+  readonly sent: readonly Sent[]
+}
+
+/** What identity.aliases is to tell of a profile when a replay is promoted. Topic identity.requests, kind alias, key tenant/shard. */
+export type AdoptedAlias = {
+  readonly tenant: string
+  readonly profileId: string
+  /** null: nothing any more */
+  readonly alias: null | IdentityAlias
+}
+
 /** Every top-level schema, by name. */
 export type Schemas = {
   readonly Row: Row
@@ -784,6 +815,7 @@ export type Schemas = {
   readonly Tick: Tick
   readonly Sweep: Sweep
   readonly Marker: Marker
+  readonly Generation: Generation
   readonly Definition: Definition
   readonly DeadLetter: DeadLetter
   readonly RawEvent: RawEvent
@@ -815,6 +847,8 @@ export type Schemas = {
   readonly FeedPosition: FeedPosition
   readonly Handover: Handover
   readonly Replayed: Replayed
+  readonly Adoption: Adoption
+  readonly AdoptedAlias: AdoptedAlias
 }
 
 export type SchemaName = keyof Schemas
