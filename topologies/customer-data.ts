@@ -61,7 +61,7 @@ export function customerData(destinations: readonly string[], partitions: Partit
         cleanup: 'delete',
         retentionMs,
         key: 'tenant/shard',
-        kinds: { request: 'IdentityRequest' },
+        kinds: { request: 'IdentityRequest', alias: 'AdoptedAlias' },
       },
       {
         name: 'events.identified',
@@ -69,7 +69,7 @@ export function customerData(destinations: readonly string[], partitions: Partit
         cleanup: 'delete',
         retentionMs,
         key: 'tenant/profileId',
-        kinds: { event: 'IdentifiedEvent', merge: 'MergeOrder', handover: 'Handover' },
+        kinds: { event: 'IdentifiedEvent', merge: 'MergeOrder', handover: 'Handover', adoption: 'Adoption' },
       },
       {
         name: 'identity.changes',

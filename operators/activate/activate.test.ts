@@ -95,7 +95,15 @@ function update({ events, member = true, state, pending = false, arrived, destin
       transitions: [],
     },
   }
-  const context = { clockMs: 10, logTimeMs: 10, offset: 1, partition: 0, definitions: inForce, state: () => state }
+  const context = {
+    clockMs: 10,
+    logTimeMs: 10,
+    offset: 1,
+    partition: 0,
+    generation: 0,
+    definitions: inForce,
+    state: () => state,
+  }
   return activate.process(record, context)
 }
 
@@ -201,7 +209,7 @@ test('who leaves sends what was sent along, and starts afresh with the seq', () 
   const depart = (state?: ActivationState) =>
     activate.process(
       { kind: 'depart', key: keyOf('p'), value: handover },
-      { clockMs: 10, logTimeMs: 10, offset: 1, partition: 0, definitions, state: () => state },
+      { clockMs: 10, logTimeMs: 10, offset: 1, partition: 0, generation: 0, definitions, state: () => state },
     )
   expect(depart({ seq: 3, sent: [sent] })).toEqual([
     put(keyOf('p'), { seq: 3, sent: [] }),

@@ -13,6 +13,7 @@ import type {
   Activation,
   ActivationOp,
   ActivationState,
+  Adoption,
   Handover,
   Sent,
   SentIdentifier,
@@ -38,6 +39,7 @@ const noState: ActivationState = { seq: 0, sent: [] }
  * is granted and of whom it can name an identifier: `add`, `update` when identifiers or traits change, `remove` with
  * the identifiers that were sent. What another profile had sent before it merged into this one becomes a `rekey`.
  * Does nothing while a hand-over is pending: it may bring a consent, or what was sent.
+ * When a replay is promoted it goes on from what was really sent; what it would have sent in the replay, nobody has.
  * As the last operator of the stage it sends the hand-over of a profile that leaves, in as many parts as it takes.
  */
 export const activate: Operator<ActivateInbound, ActivationState, Definitions> = {
@@ -51,11 +53,13 @@ export const activate: Operator<ActivateInbound, ActivationState, Definitions> =
 }
 
 function onUpdate(key: Key, update: MembershipUpdate, context: ActivateContext): readonly Effect[] {
-  const { arrived, pending } = update.profile
-  const before = context.state(key) ?? noState
+  const { arrived, pending, cause } = update.profile
+  const stored = context.state(key) ?? noState
+  const before = cause.kind === 'adoption' ? adopted(cause.adoption, stored) : stored
   const known = arrived ? [...before.sent, ...arrived.sent] : before.sent
   if (pending || !context.definitions) {
-    return known.length === before.sent.length ? [] : [put(key, { ...before, sent: known } satisfies ActivationState)]
+    const same = before === stored && known.length === before.sent.length
+    return same ? [] : [put(key, { ...before, sent: known } satisfies ActivationState)]
   }
 
   let { seq } = before
@@ -73,8 +77,14 @@ function onUpdate(key: Key, update: MembershipUpdate, context: ActivateContext):
       if (payload) sent.add(sentOf(destination, segmentId, payload, update.profile.profileId, seq))
     }
   }
-  if (effects.length === 0 && known === before.sent) return []
+  if (effects.length === 0 && before === stored && known === before.sent) return []
   return [put(key, { seq, sent: [...sent] } satisfies ActivationState), ...effects]
+}
+
+/** The stored state when there is nothing to take over, nor to forget. */
+function adopted({ activations: seq, sent }: Adoption, stored: ActivationState): ActivationState {
+  const nothing = stored === noState && seq === 0 && sent.length === 0
+  return nothing ? stored : { seq, sent }
 }
 
 function onDepart(key: Key, departing: Handover, context: ActivateContext): readonly Effect[] {
@@ -202,6 +212,8 @@ function reasonOf(
       return 'timer'
     case 'handover':
       return 'merge'
+    case 'adoption':
+      return 'backfill'
     case 'event': {
       const decided = destination.purposes.some((purpose) => view.consent(purpose)?.eventId === cause.eventId)
       return decided ? 'consent' : cause.late ? 'late_event' : 'event'
@@ -216,6 +228,7 @@ function causeTimeMs(cause: Cause, clockMs: number): number {
     case 'handover':
       return cause.effectiveAtMs
     case 'timer':
+    case 'adoption':
       return clockMs
   }
 }

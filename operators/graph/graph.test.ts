@@ -96,6 +96,7 @@ test('identifiers nobody owns found a profile on the best of them', () => {
     emit('identity.changes', 'change', `shop/${id}`, {
       ...common,
       changeId: uuidV5(`change|shop|c1|e1|1|${seq - 1}`),
+      generation: 0,
       seq,
       type,
       namespace,

@@ -10,10 +10,21 @@
  *   events.raw          `learned`: the answer, to the client
  *
  * A notice brings no event, and gets an answer only if it found something else than it was told.
+ * In, too: `alias`, when a replay is promoted: what the topic of aliases lacks, or still has, of what this graph decided.
  */
 import { invariant } from '../../runtime/errors.ts'
-import { count, type Effect, emit, type Inbound, type Operator, put } from '../../runtime/operator.ts'
+import {
+  type Context,
+  count,
+  type Effect,
+  emit,
+  erase,
+  type Inbound,
+  type Operator,
+  put,
+} from '../../runtime/operator.ts'
 import type {
+  AdoptedAlias,
   Edge,
   GraphState,
   IdentifiedEvent,
@@ -32,44 +43,55 @@ import { edgeState, identifierState, profileRow, profileState, sequenceRow, sequ
 import { type Link, rowsToRead, type Survey, surveyOf } from './survey.ts'
 import { type Verdict, verdictOn } from './verdict.ts'
 
-export type GraphRecord = Inbound<'request', IdentityRequest>
+export type GraphRecord = Inbound<'request', IdentityRequest> | Inbound<'alias', AdoptedAlias>
+
+type GraphContext = Context<GraphState, Definitions>
 
 export const graph: Operator<GraphRecord, GraphState, Definitions> = {
   name: 'graph',
   state: 'GraphState',
 
-  needs({ value: request }, known, definitions) {
-    return definitions ? rowsToRead(request, definitions, known.state) : []
+  needs({ kind, value }, known, definitions) {
+    return definitions && kind === 'request' ? rowsToRead(value, definitions, known.state) : []
   },
 
-  process({ value: request }, context) {
-    const { tenant } = request
-    const { definitions, clockMs } = context
-    invariant(definitions, 'requests of a tenant come after its definitions')
-    const survey = surveyOf(request, definitions, context.state)
-    const verdict = verdictOn(request, survey)
-    const foundingRow = verdict.founding && profileRow(tenant, verdict.founding.profileId)
-    invariant(!foundingRow || !context.state(foundingRow), 'a profile is founded under an id not in use')
-    const { ruleVersion } = definitions.identity
-    const ledger = new Ledger({ request, rule: verdict.rule, ruleVersion, decidedAtMs: clockMs }, survey.seq)
-
-    const merge = mergeOf(request, verdict, ledger)
-    recordLinks(verdict, merge.root, ledger)
-    return [
-      ...profileRowsOf(request, verdict, merge),
-      ...identifierRowsOf(request, survey, verdict, merge),
-      ...edgesOf(request, survey, ruleVersion),
-      ...(ledger.seq > survey.seq ? [put(sequenceRow(tenant), sequenceState(ledger.seq))] : []),
-      ...ledger.effects,
-      ...merge.emissions,
-      ...eventOf(request, survey, verdict, merge.root, ledger.seq),
-      ...answerOf(request, survey, verdict, merge.root, ledger.seq),
-      ...counted('profiles.created', verdict.founding ? 1 : 0),
-      ...counted('merges', merge.lost.length),
-      ...counted('merges.refused', verdict.refused.length),
-      ...counted('identifiers.overshared', verdict.overshared),
-    ]
+  process({ kind, value }, context) {
+    return kind === 'request' ? onRequest(value, context) : onAlias(value)
   },
+}
+
+function onRequest(request: IdentityRequest, context: GraphContext): readonly Effect[] {
+  const { tenant } = request
+  const { definitions, clockMs, generation } = context
+  invariant(definitions, 'requests of a tenant come after its definitions')
+  const survey = surveyOf(request, definitions, context.state)
+  const verdict = verdictOn(request, survey)
+  const foundingRow = verdict.founding && profileRow(tenant, verdict.founding.profileId)
+  invariant(!foundingRow || !context.state(foundingRow), 'a profile is founded under an id not in use')
+  const { ruleVersion } = definitions.identity
+  const ledger = new Ledger({ request, rule: verdict.rule, ruleVersion, decidedAtMs: clockMs, generation }, survey.seq)
+
+  const merge = mergeOf(request, verdict, ledger)
+  recordLinks(verdict, merge.root, ledger)
+  return [
+    ...profileRowsOf(request, verdict, merge),
+    ...identifierRowsOf(request, survey, verdict, merge),
+    ...edgesOf(request, survey, ruleVersion),
+    ...(ledger.seq > survey.seq ? [put(sequenceRow(tenant), sequenceState(ledger.seq))] : []),
+    ...ledger.effects,
+    ...merge.emissions,
+    ...eventOf(request, survey, verdict, merge.root, ledger.seq),
+    ...answerOf(request, survey, verdict, merge.root, ledger.seq),
+    ...counted('profiles.created', verdict.founding ? 1 : 0),
+    ...counted('merges', merge.lost.length),
+    ...counted('merges.refused', verdict.refused.length),
+    ...counted('identifiers.overshared', verdict.overshared),
+  ]
+}
+
+function onAlias({ tenant, profileId, alias }: AdoptedAlias): readonly Effect[] {
+  const key = `${tenant}/${profileId}`
+  return [alias ? emit('identity.aliases', 'alias', key, alias) : erase('identity.aliases', 'alias', key)]
 }
 
 // --- one profile of all that were accepted ---

@@ -9,6 +9,7 @@ export type Cause = {
   readonly rule: string
   readonly ruleVersion: string
   readonly decidedAtMs: number
+  readonly generation: number
 }
 
 export type Decision = {
@@ -38,12 +39,13 @@ export class Ledger {
   }
 
   write({ type, from, to, identifier }: Decision): IdentityChange {
-    const { request, rule, ruleVersion, decidedAtMs } = this.#cause
+    const { request, rule, ruleVersion, decidedAtMs, generation } = this.#cause
     const { tenant, client, requestSeq, eventId } = request
     this.#seq++
     const change: IdentityChange = {
       changeId: uuidV5(`change|${tenant}|${client}|${eventId}|${requestSeq}|${this.#effects.length}`),
       tenant,
+      generation,
       seq: this.#seq,
       type,
       from,

@@ -45,8 +45,8 @@ import { sit, soleUser } from './sittings.ts'
 
 export type IdentifyRecord = Inbound<'event', Event> | Inbound<'learned', Learned> | DueTimer
 
-/** A tenant has one shard of the graph. */
-const shard = 's0'
+/** Key of the requests to GRAPH: a tenant has one shard. */
+export const shardOf = (tenant: string): string => `${tenant}/s0`
 
 const expireTimer = 'expire'
 
@@ -212,7 +212,7 @@ function requested(
     collectorTstampMs: event.collector_tstamp,
     event: kind === 'notice' ? null : event,
   }
-  return emit('identity.requests', 'request', `${tenant}/${shard}`, value)
+  return emit('identity.requests', 'request', shardOf(tenant), value)
 }
 
 // --- what is learned, and forgotten ---

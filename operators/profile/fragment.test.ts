@@ -71,7 +71,13 @@ function fold(list: readonly EventParts[]): readonly Fragment[] {
 
 /** What leaves of a profile, byte for byte, but for the names of its fragments. */
 function read(fragments: readonly Fragment[], clockMs = 10): string {
-  const record: Profile = new FragmentsView(fragments, rules).record('shop', 'p', 0, 1, clockMs)
+  const record: Profile = new FragmentsView(fragments, rules).record(
+    'shop',
+    'p',
+    0,
+    { generation: 0, sequence: 1 },
+    clockMs,
+  )
   return JSON.stringify({ ...record, consents: Object.entries(record.consents).sort(), fragments: [] })
 }
 

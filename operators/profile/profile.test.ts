@@ -24,6 +24,7 @@ function process(record: Inbound, state?: ProfileState, clockMs = 50, offset = 7
     logTimeMs: clockMs,
     offset,
     partition: 0,
+    generation: 0,
     definitions,
     state: (key) => (key === record.key ? state : undefined),
   })
@@ -118,6 +119,7 @@ test('before any definitions a profile still knows who and when', () => {
     logTimeMs: 10,
     offset: 1,
     partition: 0,
+    generation: 0,
     definitions: undefined,
     state: () => undefined,
   }

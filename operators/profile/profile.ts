@@ -15,6 +15,7 @@ import {
   type timerKind,
 } from '../../runtime/operator.ts'
 import type {
+  Adoption,
   Forwarder,
   Fragment,
   Handover,
@@ -35,6 +36,7 @@ export type ProfileInbound =
   | Inbound<'event', IdentifiedEvent>
   | Inbound<'merge', MergeOrder>
   | Inbound<'handover', Handover>
+  | Inbound<'adoption', Adoption>
   | Inbound<typeof timerKind, { readonly id: string; readonly atMs: number }>
 
 type ProfileContext = Context<ProfileState, Definitions>
@@ -46,9 +48,10 @@ const hopsMax = 32
 
 /**
  * Keeps what was learned from events, per fragment. Key in and out: tenant/profileId.
- * In: `event`, `merge` (at `from` an order to leave, elsewhere the news that somebody will come), `handover`, timers.
+ * In: `event`, `merge` (at `from` an order to leave, elsewhere the news that somebody will come), `handover`, timers;
+ * `adoption`, for each profile there is or was, when a replay is promoted.
  * Out: `profiles`, one record for each change of the view, its version the offset of the cause; a tombstone when the
- * profile leaves. Passes a ProfileUpdate on for each event, timer and hand-over, and the Handover of a profile that leaves.
+ * profile leaves, or was published before a promotion and is no more. Passes a ProfileUpdate on for each event, timer and hand-over, and the Handover of a profile that leaves.
  * A profile that has left is a forwarder: whatever comes for it goes on to where it went, and the client of an event
  * is corrected. Events may come in any order; each exactly once.
  */
@@ -63,6 +66,8 @@ export const profile: Operator<ProfileInbound, ProfileState, Definitions> = {
         return onMerge(record.key, record.value, context)
       case 'handover':
         return onHandover(record.key, record.value, context)
+      case 'adoption':
+        return onAdoption(record.key, record.value, context)
       case 'timer':
         return onTimer(record.key, record.value.id, context)
     }
@@ -168,6 +173,19 @@ function onHandover(key: Key, handover: Handover, context: ProfileContext): read
   return changed(key, next, rules, cause, handover, arrived.length > 0, context)
 }
 
+/** The profile is as the replay made it. What readers have of it, if it is no more, is taken back. */
+function onAdoption(key: Key, adoption: Adoption, context: ProfileContext): readonly Effect[] {
+  const { tenant, published } = adoption
+  const state = context.state(key) ?? emptyProfile(key, tenant, context.clockMs)
+  const view = new FragmentsView(state.fragments, profileRules(context.definitions))
+  const effects: Effect[] = []
+  if (state.fragments.length > 0) effects.push(profileRecord(key, state, view, context))
+  else if (published) effects.push(erase('profiles', 'profile', key))
+  const cause: Cause = { kind: 'adoption', adoption, mergedInto: state.forward?.to ?? null }
+  effects.push(pass(profilePass, key, updateOf(state, view, cause, null)))
+  return effects
+}
+
 /** Whose timer it is does not matter here: time has moved, so all look again. */
 function onTimer(key: Key, id: string, context: ProfileContext): readonly Effect[] {
   const state = context.state(key)
@@ -202,8 +220,9 @@ function changed(
 
 function profileRecord(key: Key, state: ProfileState, view: FragmentsView, context: ProfileContext): Effect {
   const { tenant, profileId, createdAtMs } = state
-  const { offset, clockMs } = context
-  return emitLatest('profiles', 'profile', key, () => view.record(tenant, profileId, createdAtMs, offset, clockMs))
+  const { offset: sequence, generation, clockMs } = context
+  const version = { generation, sequence }
+  return emitLatest('profiles', 'profile', key, () => view.record(tenant, profileId, createdAtMs, version, clockMs))
 }
 
 function scheduleExpiry(key: Key, view: FragmentsView, { clockMs }: ProfileContext): readonly Effect[] {

@@ -2,7 +2,7 @@
  * What PROFILE hands to the operators after it. Passes of the stage: `profile` (ProfileUpdate) when a live profile may
  * read differently, `depart` (Handover) when it leaves for another: each operator adds what it keeps, the last sends it.
  */
-import type { ConsentState, Entry, Handover, SeenIdentifier, TraitValue } from '../../schemas/avro/types.ts'
+import type { Adoption, ConsentState, Entry, Handover, SeenIdentifier, TraitValue } from '../../schemas/avro/types.ts'
 import type { EventMatch } from '../../schemas/definitions.ts'
 
 export const profilePass = 'profile'
@@ -31,6 +31,13 @@ export type Cause =
     }
   | { readonly kind: 'timer' }
   | { readonly kind: 'handover'; readonly eventId: string; readonly effectiveAtMs: number }
+  /** A replay is promoted: what was told under the generation before counts, and no longer what the replay told nobody. */
+  | {
+      readonly kind: 'adoption'
+      readonly adoption: Adoption
+      /** The profile that this one went into; null when it is there, or never was. */
+      readonly mergedInto: string | null
+    }
 
 /**
  * The merge of the fragments a profile owns: the same for every order in which their events came. Matches must be the

@@ -84,8 +84,14 @@ export class FragmentsView implements ProfileView {
     return nextMs
   }
 
-  /** The record that leaves. `sequence` is its version. */
-  record(tenant: string, profileId: string, createdAtMs: number, sequence: number, clockMs: number): Profile {
+  /** The record that leaves, under a version. */
+  record(
+    tenant: string,
+    profileId: string,
+    createdAtMs: number,
+    { generation, sequence }: Pick<Profile, 'generation' | 'sequence'>,
+    clockMs: number,
+  ): Profile {
     const traits: Record<string, TraitValue> = {}
     for (const rule of this.#rules.traits.values()) {
       const value = this.#trait(rule, clockMs)
@@ -98,7 +104,7 @@ export class FragmentsView implements ProfileView {
     return {
       tenant,
       profileId,
-      generation: 0,
+      generation,
       sequence,
       createdAtMs,
       firstSeenMs: this.firstSeenMs,

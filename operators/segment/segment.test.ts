@@ -43,6 +43,7 @@ function process(
     logTimeMs: clockMs,
     offset: 1,
     partition: 0,
+    generation: 0,
     definitions: given.definitions ?? definitions,
     state: () => given.state,
   })

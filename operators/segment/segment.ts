@@ -20,12 +20,13 @@ import type {
 } from '../../schemas/avro/types.ts'
 import type { Definitions } from '../../schemas/definitions.ts'
 import { uuidV5 } from '../ids.ts'
-import { departPass, type ProfileUpdate, type profilePass } from '../profile/update.ts'
+import { type Cause, departPass, type ProfileUpdate, type profilePass } from '../profile/update.ts'
 import { type SegmentRule, type SegmentRules, segmentRules } from './rules.ts'
 import { type MembershipUpdate, membershipsPass } from './update.ts'
 
 export type SegmentInbound = Inbound<typeof profilePass, ProfileUpdate> | Inbound<typeof departPass, Handover>
 
+type AdoptionCause = Extract<Cause, { readonly kind: 'adoption' }>
 type SegmentContext = Context<SegmentState, Definitions>
 
 /** One timer a profile, at the earliest instant any answer can change. */
@@ -38,13 +39,17 @@ const verdictTimer = 'segment'
  * whatever it brings. Passes a MembershipUpdate on for every update.
  * A profile that leaves exits all (reason merge: a re-key, no removal) and keeps its seqs; the survivor enters what it
  * was not in.
+ * When a replay is promoted each profile goes on from what was announced last: with a transition (reason merge for one
+ * that is another's now, else backfill) where its rule says otherwise, and none where it says the same.
  */
 export const segment: Operator<SegmentInbound, SegmentState, Definitions> = {
   name: 'segment',
   state: 'SegmentState',
   process(record, context) {
-    return record.kind === departPass
-      ? onDepart(record.key, record.value, context)
+    if (record.kind === departPass) return onDepart(record.key, record.value, context)
+    const { cause } = record.value
+    return cause.kind === 'adoption'
+      ? onAdoption(record.key, record.value, cause, context)
       : onUpdate(record.key, record.value, context)
   },
 }
@@ -76,7 +81,7 @@ function onUpdate(key: Key, update: ProfileUpdate, context: SegmentContext): rea
   const subject: Subject = {
     tenant: update.tenant,
     profileId: update.profileId,
-    causeEventId: update.cause.kind === 'timer' ? null : update.cause.eventId,
+    causeEventId: 'eventId' in update.cause ? update.cause.eventId : null,
   }
   const transitions = changed
     .filter(({ was, is }) => was.member !== is.member)
@@ -135,6 +140,45 @@ function onDepart(key: Key, handover: Handover, context: SegmentContext): readon
   ]
 }
 
+/** What SEGMENT knew of it in the replay was told to nobody: it begins from what was. */
+function onAdoption(
+  key: Key,
+  update: ProfileUpdate,
+  { adoption, mergedInto }: AdoptionCause,
+  context: SegmentContext,
+): readonly Effect[] {
+  const rules = segmentRules(context.definitions)
+  const { clockMs } = context
+  const reason = mergedInto === null ? 'backfill' : 'merge'
+  const adopted = inOrder(adoption.memberships)
+  const absent = update.view.events === 0
+  const outcomes = absent
+    ? adopted.map((was): Outcome => ({ was, is: left(was, clockMs), reason }))
+    : [
+        ...rules.all.map((rule): Outcome => {
+          const was = storedOf(adopted, rule.id) ?? rule.outsider
+          return { was, is: evaluated(rule, was, reason, update, clockMs), reason }
+        }),
+        ...adopted
+          .filter(({ segmentId }) => !rules.has(segmentId))
+          .map((was): Outcome => ({ was, is: left(was, clockMs), reason: 'definition' })),
+      ]
+  const memberships = replaced([], outcomes)
+  const subject: Subject = { tenant: update.tenant, profileId: update.profileId, causeEventId: null }
+  const transitions = outcomes
+    .filter(({ was, is }) => was.member !== is.member)
+    .map(({ is, reason }) => transitionOf(subject, is, reason, clockMs, mergedInto))
+  const before = context.state(key)
+  // Should it come, with its first event, all rules look at it.
+  const state: SegmentState = { definitions: absent ? '' : rules.hash, memberships }
+  return [
+    ...(before || memberships.length > 0 ? [put(key, state)] : []),
+    ...announced(key, transitions),
+    ...rescheduled(key, before?.memberships ?? [], memberships),
+    pass(membershipsPass, key, { profile: update, memberships, transitions } satisfies MembershipUpdate),
+  ]
+}
+
 /** An event concerns the segments that look at its name, time those whose deadline it is; merges and new definitions all. */
 function rulesFor(
   { cause }: ProfileUpdate,
@@ -166,6 +210,8 @@ function reasonOf({ cause }: ProfileUpdate): TransitionReason {
       return 'timer'
     case 'handover':
       return 'merge'
+    case 'adoption':
+      return 'backfill'
     case 'event':
       return cause.late ? 'late_event' : 'event'
   }
@@ -230,6 +276,11 @@ function earliest(memberships: readonly Membership[]): number | null {
     if (validUntilMs !== null && (earliestMs === null || validUntilMs < earliestMs)) earliestMs = validUntilMs
   }
   return earliestMs
+}
+
+/** As they are kept: in the order of the segments' ids. */
+function inOrder(memberships: readonly Membership[]): readonly Membership[] {
+  return memberships.toSorted((a, b) => (a.segmentId < b.segmentId ? -1 : 1))
 }
 
 function storedOf(memberships: readonly Membership[], segmentId: string): Membership | undefined {

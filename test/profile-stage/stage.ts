@@ -23,6 +23,7 @@ const schemaOfKind: Readonly<Record<string, SchemaName>> = {
   event: 'IdentifiedEvent',
   merge: 'MergeOrder',
   handover: 'Handover',
+  adoption: 'Adoption',
   learned: 'Learned',
   profile: 'Profile',
   transition: 'MembershipTransition',
@@ -129,6 +130,7 @@ export class ProfileStage {
           logTimeMs,
           offset: this.#partitions[i]!.offset,
           partition: i,
+          generation: 0,
           definitions: this.definitions,
           state: (key: string) => (key === cause.key ? row.states.get(operator.name) : undefined),
         })
