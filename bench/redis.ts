@@ -34,7 +34,7 @@ export async function benchRedis(redisUrl: string): Promise<RedisFigures> {
   await log.append([
     { topic: definitionsTopic, partition: 0, kind: 'definition', key: tenant, value: null, timestampMs: 1 },
   ])
-  const writer = new ProfileWriter({ log, codec, tenant, redisUrl })
+  const writer = new ProfileWriter({ log, codec, tenant, redisUrl, generation: 0, topics: await log.topics() })
   await writer.follow([0, 1, 2])
   try {
     const write = async (round: number): Promise<number> => {

@@ -5,19 +5,25 @@ import type { Codec } from '../runtime/codec.ts'
 import { MillraceError } from '../runtime/errors.ts'
 import type { Log } from '../runtime/log.ts'
 import { openLog } from './engine.ts'
+import type { Deployment } from './place.ts'
 
 /** Opens the log for the time of `use`. NOT_FOUND when the folder holds none; DATA_LOCKED when something runs on it. */
-export async function withLog<Result>(
+export function withLog<Result>(dataFolder: string, use: (log: Log, codec: Codec) => Promise<Result>): Promise<Result> {
+  return withFolder(dataFolder, ({ log, codec }) => use(log, codec))
+}
+
+/** As `withLog`, with all there is to know of it. */
+export async function withFolder<Result>(
   dataFolder: string,
-  use: (log: Log, codec: Codec) => Promise<Result>,
+  use: (deployment: Deployment) => Promise<Result>,
 ): Promise<Result> {
   if (!existsSync(join(dataFolder, 'log')))
     throw new MillraceError('NOT_FOUND', `there is no data in ${dataFolder} yet; \`millrace start\` makes some`)
-  const { log, codec } = await openLog(dataFolder)
+  const opened = await openLog(dataFolder)
   try {
-    return await use(log, codec)
+    return await use(opened)
   } finally {
-    await log.close()
+    await opened.base.close()
   }
 }
 

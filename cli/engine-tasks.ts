@@ -1,8 +1,8 @@
 /** The tasks of an engine: in this thread, or in threads of their own over the log of this one. */
 import { MessageChannel, Worker } from 'node:worker_threads'
-import type { EmbeddedLog } from '../runtime/embedded/log.ts'
 import { serveLog } from '../runtime/embedded/remote-log.ts'
 import { type ErrorCode, errorCodes, invariant, MillraceError } from '../runtime/errors.ts'
+import type { Log } from '../runtime/log.ts'
 import type { Runner } from '../runtime/runner.ts'
 import type { Task, TaskObserver } from '../runtime/task.ts'
 import { inboxOf, type Topology } from '../runtime/topology.ts'
@@ -22,11 +22,7 @@ class StageThread {
     this.#worker = worker
   }
 
-  static async start(
-    log: EmbeddedLog,
-    data: Omit<StageThreadData, 'port'>,
-    observer: TaskObserver,
-  ): Promise<StageThread> {
+  static async start(log: Log, data: Omit<StageThreadData, 'port'>, observer: TaskObserver): Promise<StageThread> {
     const { port1, port2 } = new MessageChannel()
     serveLog(log, port1)
     const worker = new Worker(new URL('./stage-thread.js', import.meta.url), {
@@ -88,12 +84,12 @@ function errorOf({ code, message }: { readonly code: string | null; readonly mes
 
 export class EngineTasks {
   readonly #topology: Topology
-  readonly #log: EmbeddedLog
+  readonly #log: Log
   readonly #runner: Runner
   readonly #threads: readonly StageThread[]
   #stopped: Promise<void> | undefined
 
-  private constructor(topology: Topology, log: EmbeddedLog, runner: Runner, threads: readonly StageThread[]) {
+  private constructor(topology: Topology, log: Log, runner: Runner, threads: readonly StageThread[]) {
     this.#topology = topology
     this.#log = log
     this.#runner = runner
@@ -103,7 +99,7 @@ export class EngineTasks {
   /** A thread for each element of `threads`, with what it needs; `runner` has the stages of none of them. */
   static async start(parts: {
     readonly topology: Topology
-    readonly log: EmbeddedLog
+    readonly log: Log
     readonly runner: Runner
     readonly observer: TaskObserver
     readonly threads: readonly Omit<StageThreadData, 'port'>[]

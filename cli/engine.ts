@@ -5,16 +5,19 @@ import { Codec } from '../runtime/codec.ts'
 import { applyDefinitions, DefinitionReader } from '../runtime/definitions.ts'
 import { EmbeddedLog } from '../runtime/embedded/log.ts'
 import { MillraceError } from '../runtime/errors.ts'
+import type { Log } from '../runtime/log.ts'
 import { LocalRegistry } from '../runtime/registry.ts'
 import { Runner } from '../runtime/runner.ts'
 import { RocksStores } from '../runtime/stores/rocksdb.ts'
 import { defaultLimits, type TaskObserver } from '../runtime/task.ts'
 import { allTopics, type Topology } from '../runtime/topology.ts'
-import { customerData, embeddedPartitions, type Partitions } from '../topologies/customer-data.ts'
+import { embeddedPartitions, type Partitions } from '../topologies/customer-data.ts'
 import { definitionsFrom, manifestOf } from '../workspace/manifest.ts'
 import { loadWorkspace, type Workspace } from '../workspace/workspace.ts'
-import { destinationsIn } from './deployed-topology.ts'
+import { destinationsIn, topologyOver } from './deployed-topology.ts'
 import { EngineTasks } from './engine-tasks.ts'
+import { type Generation, generationInForce, generationLog, storesFolderOf } from './generation.ts'
+import type { Deployment } from './place.ts'
 import { tenantKeyFor } from './tenant-key.ts'
 
 export type EngineOptions = {
@@ -43,8 +46,11 @@ export type Engine = {
   readonly dataFolder: string
   readonly workspace: Workspace
   readonly topology: Topology
-  readonly log: EmbeddedLog
+  readonly log: Log
+  /** Keeps the log within its bounds; to be called each minute or so. */
+  maintain(): Promise<unknown>
   readonly codec: Codec
+  readonly generation: Generation
   readonly runner: EngineTasks
   /** Stops the tasks, letting them finish what is in their inboxes for at most `graceMs`, and lets go of the folder. */
   close(graceMs?: number): Promise<void>
@@ -64,8 +70,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { dataFolder } = options
   const workspace = await loadWorkspace(options.workspaceFolder)
   await makeFolder(dataFolder)
-  const { log, codec } = await openLog(dataFolder, options.log)
-  const stores = new RocksStores(join(dataFolder, 'stores'))
+  const { base, log, codec, generation } = await openLog(dataFolder, options.log)
+  const storesFolder = storesFolderOf(join(dataFolder, 'stores'), generation)
+  const stores = new RocksStores(storesFolder)
   try {
     const tenantKey = await tenantKeyFor(dataFolder, {
       given: options.tenantKey,
@@ -74,7 +81,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     })
     const destinations = await destinationsOf(workspace, log)
     const partitions = options.partitions ?? embeddedPartitions
-    const topology = customerData(destinations, partitions)
+    const topology = topologyOver(await log.topics(), destinations, partitions)
     await log.createTopics(allTopics(topology))
     const reader = new DefinitionReader(log, codec, (manifest, bodies) =>
       definitionsFrom([manifest, ...bodies], tenantKey),
@@ -91,7 +98,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       runner: await Runner.start(parts),
       observer,
       threads: apart.map((stages) => ({
-        dataFolder,
+        storesFolder,
         tenantKey,
         destinations,
         partitions,
@@ -104,31 +111,35 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       workspace,
       topology,
       log,
+      maintain: () => base.maintain(),
       codec,
+      generation,
       runner,
       async close(graceMs = 0) {
         await runner.stop(graceMs)
         await stores.close()
-        await log.close()
+        await base.close()
       },
     }
   } catch (error) {
     await stores.close()
-    await log.close()
+    await base.close()
     throw error
   }
 }
 
-/** The log of a data folder and the codec of its records: all that queries need. */
+/** The log of a data folder and the codec of its records: all that queries need. To be closed is `base`. */
 export async function openLog(
   dataFolder: string,
   options: LogOptions = {},
-): Promise<{ readonly log: EmbeddedLog; readonly codec: Codec }> {
-  const log = await EmbeddedLog.open(join(dataFolder, 'log'), options)
+): Promise<Deployment & { readonly base: EmbeddedLog }> {
+  const base = await EmbeddedLog.open(join(dataFolder, 'log'), options)
   try {
-    return { log, codec: new Codec(await LocalRegistry.open(log)) }
+    const codec = new Codec(await LocalRegistry.open(base))
+    const generation = await generationInForce(base)
+    return { base, log: generationLog(base, generation), codec, generation }
   } catch (error) {
-    await log.close()
+    await base.close()
     throw error
   }
 }
@@ -147,7 +158,7 @@ export async function makeFolder(folder: string): Promise<void> {
 }
 
 /** The workspace's destinations, and those of the past: what was once sent to them can still be read. */
-async function destinationsOf(workspace: Workspace, log: EmbeddedLog): Promise<readonly string[]> {
+async function destinationsOf(workspace: Workspace, log: Log): Promise<readonly string[]> {
   const past = destinationsIn(await log.topics())
   return [...new Set([...workspace.destinations.map(({ id }) => id), ...past])].sort()
 }

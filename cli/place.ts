@@ -1,7 +1,8 @@
 /** Where a command looks: into a data folder that nothing runs on, or at a cluster. */
 import type { Codec } from '../runtime/codec.ts'
 import type { KafkaOptions } from '../runtime/kafka/connection.ts'
-import type { Log } from '../runtime/log.ts'
+import type { Log, RootLog } from '../runtime/log.ts'
+import type { Generation } from './generation.ts'
 
 export type ClusterPlace = {
   readonly kind: 'cluster'
@@ -14,20 +15,34 @@ export type ClusterPlace = {
 
 export type Place = { readonly kind: 'folder'; readonly dataFolder: string } | ClusterPlace
 
-/** Opens log and codec for the time of `use`. What is of one kind alone is loaded for that kind alone. */
-export async function withLogAt<Result>(
+/** A deployment that is open. */
+export type Deployment = {
+  /** Beneath all generations. */
+  readonly base: RootLog
+  /** As the generation in force sees it. */
+  readonly log: Log
+  readonly codec: Codec
+  readonly generation: Generation
+}
+
+/** Opens it for the time of `use`. What is of one kind alone is loaded for that kind alone. */
+export async function withDeploymentAt<Result>(
   place: Place,
-  use: (log: Log, codec: Codec) => Promise<Result>,
+  use: (deployment: Deployment) => Promise<Result>,
 ): Promise<Result> {
   if (place.kind === 'folder') {
-    const { withLog } = await import('./data.ts')
-    return withLog(place.dataFolder, use)
+    const { withFolder } = await import('./data.ts')
+    return withFolder(place.dataFolder, use)
   }
   const { openCluster } = await import('./cluster/cluster.ts')
-  const { log, codec, close } = await openCluster(place)
+  const cluster = await openCluster(place)
   try {
-    return await use(log, codec)
+    return await use(cluster)
   } finally {
-    await close()
+    await cluster.close()
   }
+}
+
+export function withLogAt<Result>(place: Place, use: (log: Log, codec: Codec) => Promise<Result>): Promise<Result> {
+  return withDeploymentAt(place, ({ log, codec }) => use(log, codec))
 }

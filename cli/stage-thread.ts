@@ -1,5 +1,4 @@
 /** A thread that runs some stages of the topology, over the log of the thread that started it. */
-import { join } from 'node:path'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { Codec } from '../runtime/codec.ts'
 import { DefinitionReader } from '../runtime/definitions.ts'
@@ -10,12 +9,13 @@ import { LocalRegistry } from '../runtime/registry.ts'
 import { Runner } from '../runtime/runner.ts'
 import { RocksStores } from '../runtime/stores/rocksdb.ts'
 import { defaultLimits } from '../runtime/task.ts'
-import { customerData, type Partitions } from '../topologies/customer-data.ts'
+import type { Partitions } from '../topologies/customer-data.ts'
 import { definitionsFrom } from '../workspace/manifest.ts'
+import { topologyOver } from './deployed-topology.ts'
 
 export type StageThreadData = {
   readonly port: MessagePort
-  readonly dataFolder: string
+  readonly storesFolder: string
   readonly tenantKey: Uint8Array
   readonly destinations: readonly string[]
   readonly partitions: Partitions
@@ -53,8 +53,8 @@ const fail = (error: unknown): void => {
 try {
   const log = new RemoteLog(data.port)
   const codec = new Codec(await LocalRegistry.open(log))
-  const stores = new RocksStores(join(data.dataFolder, 'stores'))
-  const topology = customerData(data.destinations, data.partitions)
+  const stores = new RocksStores(data.storesFolder)
+  const topology = topologyOver(await log.topics(), data.destinations, data.partitions)
   const definitions = new DefinitionReader(log, codec, (manifest, bodies) =>
     definitionsFrom([manifest, ...bodies], data.tenantKey),
   )

@@ -32,6 +32,17 @@ export async function* recordsOf(
   }
 }
 
+/** The last record of each key, partition after partition, tombstones too. Holds the keys of a partition in memory. */
+export async function* lastRecordsOf(log: Log, topic: string, partitions: number): AsyncGenerator<StoredRecord> {
+  for (let partition = 0; partition < partitions; partition++) {
+    const last = new Map<string, number>()
+    for await (const batch of batchesOf(log, topic, partition))
+      for (const { key, offset } of batch) last.set(key, offset)
+    for await (const batch of batchesOf(log, topic, partition))
+      for (const record of batch) if (last.get(record.key) === record.offset) yield record
+  }
+}
+
 /** The last value of each key, without the keys that end in a tombstone: what compaction would leave. */
 export async function lastValues(log: Log, topic: string, partitions: number): Promise<Map<string, Buffer>> {
   const last = new Map<string, Buffer>()

@@ -1,43 +1,80 @@
 /** A deployment on Kafka, as what it runs with has to know it: log, codec, and the topology that its topics tell of. */
+import { setTimeout } from 'node:timers/promises'
 import { Codec } from '../../runtime/codec.ts'
 import { applyDefinitions, DefinitionReader } from '../../runtime/definitions.ts'
 import { MillraceError } from '../../runtime/errors.ts'
+import { KafkaCoordinator } from '../../runtime/kafka/coordinator.ts'
 import { KafkaLog } from '../../runtime/kafka/log.ts'
 import { ConfluentRegistry } from '../../runtime/kafka/registry.ts'
 import { requireRegistryUrl } from '../../runtime/kafka/registry-client.ts'
+import type { Log } from '../../runtime/log.ts'
 import type { Topology } from '../../runtime/topology.ts'
 import type { Definition } from '../../schemas/avro/types.ts'
 import { sha256Hex } from '../../workspace/canonical.ts'
 import { definitionsFrom, manifestOf } from '../../workspace/manifest.ts'
 import type { Workspace } from '../../workspace/workspace.ts'
 import { deployedTopology } from '../deployed-topology.ts'
+import { type Generation, generationInForce, generationLog } from '../generation.ts'
 import type { ClusterPlace } from '../place.ts'
 import { fingerprintOf } from '../tenant-key.ts'
 
 export type Cluster = {
-  readonly log: KafkaLog
+  readonly base: KafkaLog
+  /** As the generation in force sees it. */
+  readonly log: Log
+  readonly generation: Generation
   readonly registry: ConfluentRegistry
   readonly codec: Codec
   readonly topology: Topology
   close(): Promise<void>
 }
 
+/** Begins the names of the consumer groups. */
+export const appOf = ({ prefix }: ClusterPlace): string => `${prefix}millrace`
+
 /** TOPIC_UNKNOWN and SCHEMA_UNREGISTERED, with what to do, where `topics apply` has not been. */
 export async function openCluster({ kafka, registryUrl, prefix }: ClusterPlace): Promise<Cluster> {
   requireRegistryUrl(registryUrl) // before anything that may have to be waited for
-  const log = await KafkaLog.open({ ...kafka, prefix })
+  const base = await KafkaLog.open({ ...kafka, prefix })
   try {
     const registry = await ConfluentRegistry.open({ url: registryUrl, subjectPrefix: prefix })
+    const generation = await generationInForce(base)
+    const log = generationLog(base, generation)
     return {
+      base,
       log,
+      generation,
       registry,
       codec: new Codec(registry),
       topology: deployedTopology(await log.topics()),
-      close: () => log.close(),
+      close: () => base.close(),
     }
   } catch (error) {
-    await log.close()
+    await base.close()
     throw error
+  }
+}
+
+const emptyWithinMs = 20_000
+
+/** Waits a little, as who has just stopped keeps its place for a restart. STILL_RUNNING, with the addresses of who does not go. */
+export async function requireEmptyGroups(
+  { base, topology }: Cluster,
+  place: ClusterPlace,
+  withinMs: number = emptyWithinMs,
+): Promise<void> {
+  const coordinator = new KafkaCoordinator(base.connection, place.prefix)
+  for (let waitedMs = 0; ; waitedMs += 500) {
+    const groups = await Promise.all(
+      topology.stages.map(async ({ name }) => [name, await coordinator.members(`${appOf(place)}.${name}`)] as const),
+    )
+    const running = groups.filter(([, members]) => members.length > 0)
+    if (running.length === 0) return
+    if (waitedMs >= withinMs) {
+      const who = running.map(([stage, members]) => `${stage} on ${[...new Set(members)].join(', ')}`)
+      throw new MillraceError('STILL_RUNNING', `these stages have to be stopped first: ${who.join('; ')}`)
+    }
+    await setTimeout(500)
   }
 }
 

@@ -18,7 +18,7 @@ import { loadWorkspace } from '../../workspace/workspace.ts'
 import { makeFolder } from '../engine.ts'
 import { packageVersion } from '../package.ts'
 import type { ClusterPlace } from '../place.ts'
-import { type Cluster, openCluster } from './cluster.ts'
+import { appOf, type Cluster, openCluster } from './cluster.ts'
 import { DeliverMetrics } from './deliver-metrics.ts'
 import { type HealthServer, serveHealth } from './health.ts'
 import type { Logger } from './logger.ts'
@@ -91,8 +91,8 @@ export class DeliverService {
       closers.push(() => health.close())
       const cluster = await patience.until(() => openCluster(place))
       closers.push(() => cluster.close())
-      const { log, codec } = cluster
-      const coordinator = new KafkaCoordinator(log.connection, place.prefix)
+      const { base, log, codec } = cluster
+      const coordinator = new KafkaCoordinator(base.connection, place.prefix)
       for (const connector of connectors) {
         const { id } = connector
         const topic = topicFor(cluster, id)
@@ -102,7 +102,7 @@ export class DeliverService {
             codec,
             connector,
             topic,
-            app: `${place.prefix}millrace`,
+            app: appOf(place),
             process: identity.process,
             endpoint: `${options.host}:${health.port}`,
             version: packageVersion,

@@ -2,7 +2,8 @@
 import { positionsTopic } from '../../connectors/positions.ts'
 import { deadTopicOf } from '../../connectors/runner.ts'
 import { MillraceError } from '../../runtime/errors.ts'
-import { KafkaConnection } from '../../runtime/kafka/connection.ts'
+import type { KafkaConnection } from '../../runtime/kafka/connection.ts'
+import { KafkaLog } from '../../runtime/kafka/log.ts'
 import type { PlannedItem } from '../../runtime/kafka/plan.ts'
 import { RegistryClient } from '../../runtime/kafka/registry-client.ts'
 import { applySubject, type PlannedSubject, planSubjects } from '../../runtime/kafka/subjects.ts'
@@ -10,10 +11,12 @@ import { alterTopics, describeTopics } from '../../runtime/kafka/topic-admin.ts'
 import { clusterDefault, type PlannedTopic, planTopics } from '../../runtime/kafka/topic-plan.ts'
 import { createTopics } from '../../runtime/kafka/topics.ts'
 import type { TopicSpec } from '../../runtime/log.ts'
-import { allTopics, inboxOf, topicOf } from '../../runtime/topology.ts'
-import { connectTopic, customerData, embeddedPartitions, type Partitions } from '../../topologies/customer-data.ts'
+import { allTopics, topicOf } from '../../runtime/topology.ts'
+import { connectTopic, embeddedPartitions, type Partitions } from '../../topologies/customer-data.ts'
 import { loadWorkspace } from '../../workspace/workspace.ts'
+import { topologyOver } from '../deployed-topology.ts'
 import { feedPositionsTopic } from '../feed.ts'
+import { generationInForce, generationLog, generationsTopic, ownTopics, replayPrefix } from '../generation.ts'
 import type { ClusterPlace } from '../place.ts'
 
 export type PlanOptions = {
@@ -36,11 +39,17 @@ export async function withClusterPlan<Result>(
   const { kafka, registryUrl, prefix } = options.place
   const { destinations } = await loadWorkspace(options.workspaceFolder)
   const client = new RegistryClient({ url: registryUrl, subjectPrefix: prefix })
-  const connection = await KafkaConnection.open(kafka)
+  const base = await KafkaLog.open({ ...kafka, prefix })
   try {
+    const { connection } = base
+    const generation = await generationInForce(base)
+    const topics = await generationLog(base, generation).topics()
     const ids = destinations.map(({ id }) => id)
-    const partitions = { ...(await presentPartitions(connection, prefix)), ...options.partitions }
-    const declared = declaredTopics(ids, partitions).map((spec) => ({ ...spec, name: prefix + spec.name }))
+    const own = generation.number === 0 ? '' : replayPrefix(generation.name)
+    const declared = declaredTopics(topics, ids, options.partitions).map((spec) => ({
+      ...spec,
+      name: prefix + (ownTopics.has(spec.name) ? own : '') + spec.name,
+    }))
     const present = await describeTopics(
       connection,
       declared.map(({ name }) => name),
@@ -48,7 +57,7 @@ export async function withClusterPlan<Result>(
     const plan = { topics: planTopics(declared, present, replication), subjects: await planSubjects(client) }
     return await use(plan, () => apply(plan, connection, client, replication))
   } finally {
-    await connection.close()
+    await base.close()
   }
 }
 
@@ -76,24 +85,21 @@ async function apply(
     await applySubject(client, subject)
 }
 
-/** The topology's, and those that destinations and feeds of histories keep their places in. */
-function declaredTopics(destinations: readonly string[], partitions: Partitions): readonly TopicSpec[] {
-  const topology = customerData(destinations, partitions)
-  const refused = destinations.map((id) => deadTopicOf(topicOf(topology, connectTopic(id))))
-  return [...allTopics(topology), ...refused, positionsTopic, feedPositionsTopic]
-}
-
-/** As many as the stages' inboxes have: a deployment is asked for their number once. */
-async function presentPartitions(connection: KafkaConnection, prefix: string): Promise<Partitions> {
-  const topology = customerData([], embeddedPartitions)
-  const inboxes = topology.stages.map((stage) => [stage.name, prefix + inboxOf(topology, stage).name] as const)
-  const present = await describeTopics(
-    connection,
-    inboxes.map(([, topic]) => topic),
+/** The topology's, and those that destinations, feeds of histories and generations keep their places in. */
+function declaredTopics(
+  present: readonly TopicSpec[],
+  destinations: readonly string[],
+  partitions: Partial<Partitions>,
+): readonly TopicSpec[] {
+  // A deployment is asked for their number once. Saying another one is refused, as the topics are there.
+  const topology = topologyOver(present, destinations, { ...embeddedPartitions, ...partitions })
+  const asked = new Map(
+    topology.stages.flatMap(({ name, inbox }) => {
+      const count = partitions[name as keyof Partitions]
+      return count === undefined ? [] : [[inbox, count] as const]
+    }),
   )
-  const found = inboxes.flatMap(([stage, topic]) => {
-    const partitions = present.get(topic)?.partitions
-    return partitions === undefined ? [] : [[stage, partitions] as const]
-  })
-  return { ...embeddedPartitions, ...Object.fromEntries(found) }
+  const topics = topology.topics.map((topic) => ({ ...topic, partitions: asked.get(topic.name) ?? topic.partitions }))
+  const refused = destinations.map((id) => deadTopicOf(topicOf(topology, connectTopic(id))))
+  return [...allTopics({ ...topology, topics }), ...refused, positionsTopic, feedPositionsTopic, generationsTopic]
 }

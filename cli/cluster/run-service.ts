@@ -6,14 +6,16 @@ import { defaultMembership, type MembershipSettings } from '../../runtime/member
 import { takeStateFolder } from '../../runtime/stores/identity.ts'
 import { RocksStores } from '../../runtime/stores/rocksdb.ts'
 import { defaultLimits } from '../../runtime/task.ts'
+import { allTopics } from '../../runtime/topology.ts'
 import { type Health, Worker, type WorkerObserver } from '../../runtime/worker.ts'
 import { ProfileWriter } from '../../serving/redis/profile-writer.ts'
 import { loadWorkspace } from '../../workspace/workspace.ts'
 import { makeFolder } from '../engine.ts'
+import { generationEnded, storesFolderOf } from '../generation.ts'
 import { packageVersion } from '../package.ts'
 import type { ClusterPlace } from '../place.ts'
 import { tenantKeyFor, tenantKeyVariable } from '../tenant-key.ts'
-import { ClusterDefinitions, openCluster } from './cluster.ts'
+import { appOf, ClusterDefinitions, openCluster } from './cluster.ts'
 import { type HealthServer, serveHealth } from './health.ts'
 import type { Logger } from './logger.ts'
 import { Metrics } from './metrics.ts'
@@ -80,7 +82,7 @@ export class RunService {
       closers.push(() => health.close())
       const cluster = await patience.until(() => openCluster(place))
       closers.push(() => cluster.close())
-      const { log, codec, topology } = cluster
+      const { base, log, codec, topology, generation } = cluster
       const definitions = new ClusterDefinitions(cluster, workspace, tenantKey)
       const inForce = await patience.until(() => definitions.apply({ always: false }))
       if (!inForce.same) {
@@ -92,19 +94,20 @@ export class RunService {
 
       const { redisUrl } = options
       const { tenant } = workspace
-      const profiles = redisUrl === null ? null : new ProfileWriter({ log, codec, tenant, redisUrl })
+      const served = { log, codec, tenant, generation: generation.number, topics: allTopics(topology) }
+      const profiles = redisUrl === null ? null : new ProfileWriter({ ...served, redisUrl })
       if (profiles) closers.push(() => profiles.close())
       worker = await Worker.start({
         topology,
         stages,
-        app: `${place.prefix}millrace`,
+        app: appOf(place),
         process: identity.process,
         endpoint: `${options.host}:${health.port}`,
         version: packageVersion,
         log,
-        coordinator: new KafkaCoordinator(log.connection, place.prefix),
+        coordinator: new KafkaCoordinator(base.connection, place.prefix),
         clock: systemClock,
-        stores: new RocksStores(dataFolder),
+        stores: new RocksStores(storesFolderOf(dataFolder, generation)),
         codec,
         definitions: definitions.reader,
         limits: defaultLimits,
@@ -117,7 +120,11 @@ export class RunService {
         failed: onFatal,
       })
       metrics.follow(worker, { topology, log, profiles })
-      logger.info({ process: identity.process, stages, port: health.port, definitions: inForce.version }, 'started')
+      const watching = new AbortController()
+      closers.push(async () => watching.abort())
+      void generationEnded(base, generation, watching.signal).then((ended) => ended && onFatal(ended), onFatal)
+      const state = { definitions: inForce.version, generation: generation.number }
+      logger.info({ process: identity.process, stages, port: health.port, ...state }, 'started')
       return new RunService(worker, health, closers)
     } catch (error) {
       for (const close of closers.reverse()) await close().catch(() => {})

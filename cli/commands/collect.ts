@@ -24,16 +24,24 @@ export function addCollect(program: Command): void {
     .addHelpText('after', '\nExamples:\n  $ millrace collect --port 8080\n  $ millrace collect --host 0.0.0.0\n')
     .action(async (options: Options) => {
       const place = clusterOf(options)
-      const [{ openCluster }, { createCollector }, { loadWorkspace }, { topicOf }, { collectorMetrics }, { Patience }] =
-        await Promise.all([
-          import('../cluster/cluster.ts'),
-          import('../../sources/collector/collector.ts'),
-          import('../../workspace/workspace.ts'),
-          import('../../runtime/topology.ts'),
-          import('../cluster/collector-metrics.ts'),
-          import('../cluster/patience.ts'),
-        ])
-      await untilSignal(async (_onFatal, stopping) => {
+      const [
+        { openCluster },
+        { createCollector },
+        { loadWorkspace },
+        { topicOf },
+        { collectorMetrics },
+        { Patience },
+        { generationEnded },
+      ] = await Promise.all([
+        import('../cluster/cluster.ts'),
+        import('../../sources/collector/collector.ts'),
+        import('../../workspace/workspace.ts'),
+        import('../../runtime/topology.ts'),
+        import('../cluster/collector-metrics.ts'),
+        import('../cluster/patience.ts'),
+        import('../generation.ts'),
+      ])
+      await untilSignal(async (onFatal, stopping) => {
         const { tenant, collector: settings } = await loadWorkspace(options.workspace)
         const metrics = collectorMetrics(() => collector.counters)
         let target: Target | undefined
@@ -51,10 +59,14 @@ export function addCollect(program: Command): void {
             await collector.close()
             throw error
           })
-        const { log, codec, topology } = cluster
+        const { base, log, codec, topology, generation } = cluster
         target = { log, codec, partitions: topicOf(topology, 'events.raw').partitions }
+        // What it takes in from then on would go where nobody reads.
+        const watching = new AbortController()
+        void generationEnded(base, generation, watching.signal).then((ended) => ended && onFatal(ended), onFatal)
         console.log(`millrace: collector on http://${options.host}:${port}`)
         return async () => {
+          watching.abort()
           await collector.close()
           await cluster.close()
           const { requests, events } = collector.counters

@@ -5,7 +5,9 @@ import type { Partitions } from '../../topologies/customer-data.ts'
 import { addPlaceFlags, type PlaceFlags, placeOfFlags } from '../cluster/options.ts'
 import { partitionCounts, workspaceOption } from '../options.ts'
 import type { Comparison, Difference } from '../replay/compare.ts'
+import type { Promotion } from '../replay/promote.ts'
 import type { ReplayResult } from '../replay/replay.ts'
+import type { ListedReplay } from '../replay/replays.ts'
 import type { SameBytes } from '../replay/same-bytes.ts'
 import { grouped, type Progress, printJson, startProgress, table } from '../terminal.ts'
 
@@ -20,7 +22,16 @@ type ReplayOptions = Omit<Options, 'name'> & {
   readonly state: string
 }
 
+type PromoteOptions = Options & { readonly workspace: string; readonly state: string }
+type DeleteOptions = Omit<Options, 'name'> & { readonly state: string }
+
 const nameOption = (): Option => new Option('--name <name>', 'of the replay')
+
+const stateOption = (): Option =>
+  new Option(
+    '--state <folder>',
+    'on a cluster: of a process of this deployment, for its tenant key; stores of the replay go below it',
+  ).default('.millrace/run')
 
 export function addReplay(program: Command): void {
   const command = program
@@ -49,12 +60,7 @@ export function addReplay(program: Command): void {
     )
   addPlaceFlags(command)
     .addOption(workspaceOption())
-    .addOption(
-      new Option(
-        '--state <folder>',
-        'on a cluster: of a process of this deployment, for its tenant key; stores of the replay go below it',
-      ).default('.millrace/run'),
-    )
+    .addOption(stateOption())
     .option('--json', 'one JSON line for machines')
     .addHelpText(
       'after',
@@ -83,22 +89,101 @@ export function addReplay(program: Command): void {
     .action(async (options: Options & { readonly bytes?: true; readonly exitCode?: true }, compare: Command) => {
       const { name, json, bytes, exitCode } = options
       const place = placeOfFlags(options, compare)
-      const { withLogAt } = await import('../place.ts')
+      const { withDeploymentAt } = await import('../place.ts')
       let differs: boolean
       if (bytes) {
         const { compareBytes } = await import('../replay/same-bytes.ts')
-        const compared = await withLogAt(place, (log, codec) => compareBytes(log, codec, name))
+        const compared = await withDeploymentAt(place, (deployment) => compareBytes(deployment, name))
         if (json) printJson(compared)
         else console.log(compared.map(readableBytes).join('\n'))
         differs = compared.some(({ differing }) => differing > 0)
       } else {
         const { compareReplay } = await import('../replay/compare.ts')
-        const comparison = await withLogAt(place, (log, codec) => compareReplay(log, codec, name))
+        const comparison = await withDeploymentAt(place, (deployment) => compareReplay(deployment, name))
         if (json) printJson(comparison)
         else console.log(readable(comparison))
         differs = differencesIn(comparison).some(([, { onlyLive, onlyReplay }]) => onlyLive + onlyReplay > 0)
       }
       if (exitCode && differs) process.exitCode = 1
+    })
+
+  addPlaceFlags(command.command('promote'))
+    .summary('go on where a replay is, in place of what is live')
+    .description(
+      'Lets the replay catch up, and brings it into force: stages go on in its topics, over its partitions. Readers and\n' +
+        'destinations keep theirs, and are told what is different from then on, nothing else. The deployment and its\n' +
+        'collectors have to be stopped, and are started again afterwards. Look at `replay compare` first. Can be run again\n' +
+        'at any time: then it takes over what a collector still sent to where nobody reads any more.',
+    )
+    .addOption(nameOption().makeOptionMandatory())
+    .addOption(workspaceOption())
+    .addOption(stateOption())
+    .option('--json', 'one JSON line for machines')
+    .addHelpText('after', '\nExamples:\n  $ millrace replay promote --name wider\n')
+    .action(async (options: PromoteOptions, promoting: Command) => {
+      const { name, json, workspace, state } = options
+      const [{ openLive }, { promote }] = await Promise.all([
+        import('../replay/live.ts'),
+        import('../replay/promote.ts'),
+      ])
+      let progress: Progress | undefined
+      const place = placeOfFlags(options, promoting)
+      const live = await openLive({ place, workspaceFolder: workspace, stateFolder: state })
+      try {
+        const promotion = await promote(live, {
+          name,
+          onStart: (records) => {
+            progress?.end()
+            progress = startProgress(`replay ${name}`, records, 'records')
+          },
+          onProgress: (records) => progress?.update(records),
+        })
+        progress?.end()
+        if (json) printJson(promotion)
+        else console.log(readablePromotion(promotion))
+      } finally {
+        progress?.end()
+        await live.close()
+      }
+    })
+
+  addPlaceFlags(command.command('list'))
+    .summary('list the replays there are, and what was promoted')
+    .description('Lists the generations that are kept, the first one being `original`, and the replays beside them.')
+    .option('--json', 'one JSON line for machines')
+    .addHelpText('after', '\nExamples:\n  $ millrace replay list\n')
+    .action(async (options: Options, list: Command) => {
+      const [{ withDeploymentAt }, { listReplays }] = await Promise.all([
+        import('../place.ts'),
+        import('../replay/replays.ts'),
+      ])
+      const replays = await withDeploymentAt(placeOfFlags(options, list), listReplays)
+      if (options.json) printJson(replays)
+      else console.log(table(replays.map((replay) => [replay.name, readableReplay(replay)])))
+    })
+
+  addPlaceFlags(command.command('delete'))
+    .summary('delete a replay, or a generation that is no longer in force')
+    .description(
+      'Deletes the topics of a replay, and its stores on this machine. After a promotion the generation before can be\n' +
+        'deleted in the same way; the first one is called `original`.',
+    )
+    .argument('<name>', 'of the replay')
+    .addOption(stateOption())
+    .option('--json', 'one JSON line for machines')
+    .addHelpText('after', '\nExamples:\n  $ millrace replay delete audit\n  $ millrace replay delete original\n')
+    .action(async (name: string, options: DeleteOptions, deleting: Command) => {
+      const [{ withDeploymentAt }, { deleteReplay }, { storeFolders }] = await Promise.all([
+        import('../place.ts'),
+        import('../replay/replays.ts'),
+        import('../replay/live.ts'),
+      ])
+      const place = placeOfFlags(options, deleting)
+      const topics = await withDeploymentAt(place, (deployment) =>
+        deleteReplay(deployment, storeFolders(place, options.state), name),
+      )
+      if (options.json) printJson({ name, topics })
+      else console.log(`deleted ${name}: ${grouped(topics)} topics`)
     })
 }
 
@@ -142,6 +227,21 @@ function summary({ name, stage, records, seconds, ...totals }: ReplayResult): st
     ...(shown.length > 0 ? [table(shown.map((counter) => [counter, grouped(totals[counter])]))] : []),
     pc.dim(`millrace replay compare --name ${name}${stage === null ? '' : ' --bytes'} shows what came out differently`),
   ].join('\n')
+}
+
+function readablePromotion({ name, generation, adopted, takenOver }: Promotion): string {
+  if (adopted === 0)
+    return `${pc.bold(name)} is in force already, as generation ${generation}; ${grouped(takenOver)} records were taken over`
+  return [
+    pc.bold(`${name} is in force, as generation ${generation}`),
+    `${grouped(adopted)} profiles and aliases go on from what was told of them`,
+    pc.dim('start the deployment again; what is different leaves with its first steps'),
+  ].join('\n')
+}
+
+function readableReplay({ generation, inForce, stage, topics }: ListedReplay): string {
+  const what = generation === null ? `replay of ${stage ?? 'all stages'}` : `generation ${generation}`
+  return `${what}, ${grouped(topics)} topics${inForce ? pc.green(', in force') : ''}`
 }
 
 function differencesIn({ segments, profiles, refusedLinks }: Comparison): readonly (readonly [string, Difference])[] {

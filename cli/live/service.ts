@@ -1,5 +1,5 @@
 /** Millrace as a service in one process: collector, tasks and connectors over one data folder, in the wall clock's time. */
-import { type TopicDeclaration, topicOf } from '../../runtime/topology.ts'
+import { allTopics, type TopicDeclaration, topicOf } from '../../runtime/topology.ts'
 import { ProfileWriter } from '../../serving/redis/profile-writer.ts'
 import { type Collector, createCollector } from '../../sources/collector/collector.ts'
 import { collectorOptions } from '../collector-options.ts'
@@ -55,14 +55,14 @@ export class Service {
     this.#audiences = parts.audiences
     this.#latency = parts.latency
     this.#url = parts.url
-    const { runner, log } = this.#engine
+    const { runner } = this.#engine
     this.#deliveries.run()
-    void this.#profiles?.follow(partitionsOf(topicOf(this.#engine.topology, 'profiles')))
+    void this.#profiles?.follow(partitionsOf(topicOf(this.#engine.topology, 'events.identified')))
     runner.run(options.onFatal)
     runner.tick()
     this.#shop = options.demo ? startDemoShop(parts.url, Date.now()) : undefined
     this.#timers = [
-      setInterval(() => void log.maintain().catch(options.onFatal), maintainEveryMs),
+      setInterval(() => void this.#engine.maintain().catch(options.onFatal), maintainEveryMs),
       setInterval(() => this.#latency.turn(), latencyTurnMs),
     ]
   }
@@ -87,8 +87,11 @@ export class Service {
       },
     })
     try {
-      const { log, codec, topology, workspace } = engine
-      if (redisUrl !== null) profiles = new ProfileWriter({ log, codec, tenant: workspace.tenant, redisUrl })
+      const { log, codec, topology, generation, workspace } = engine
+      if (redisUrl !== null) {
+        const parts = { log, codec, tenant: workspace.tenant, redisUrl }
+        profiles = new ProfileWriter({ ...parts, generation: generation.number, topics: allTopics(topology) })
+      }
       audiences = new Audiences(codec)
       await audiences.load(log, topicOf(topology, membershipsTopic).partitions)
       const { partitions } = topicOf(topology, 'events.raw')

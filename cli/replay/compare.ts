@@ -5,6 +5,7 @@ import { stageOf } from '../../runtime/stage.ts'
 import type { Topology } from '../../runtime/topology.ts'
 import { partitionsOf } from '../data.ts'
 import { deployedTopology } from '../deployed-topology.ts'
+import type { Deployment } from '../place.ts'
 import { recordsOf } from '../topics.ts'
 import { inputOffsetsOf } from './progress.ts'
 import { rebuildLag } from './rebuild.ts'
@@ -39,8 +40,9 @@ const profilesTopic = 'profiles'
 const changesTopic = 'identity.changes'
 
 /** Holds the members of all segments in memory. NOT_FOUND when there is no replay of the name. */
-export async function compareReplay(log: Log, codec: Codec, name: string): Promise<Comparison> {
-  const shadow = replayLog(log, name)
+export async function compareReplay(deployment: Deployment, name: string): Promise<Comparison> {
+  const { base, log, codec } = deployment
+  const shadow = replayLog(base, name)
   const topology = deployedTopology(await log.topics())
   const stage = await replayedStage(topology, shadow, name)
   const writes = (topic: string): boolean =>
@@ -53,7 +55,9 @@ export async function compareReplay(log: Log, codec: Codec, name: string): Promi
     writes(topic) ? [await read(log, codec), await read(shadow, codec)] : null
   const members = await both(membershipsTopic, membersOf)
   const profiles = await both(profilesTopic, profilesOf)
-  const refused = await both(changesTopic, refusedLinksOf)
+  const refused = writes(changesTopic)
+    ? ([await liveRefusedLinksOf(deployment), await refusedLinksOf(shadow, codec)] as const)
+    : null
   return {
     name,
     stage,
@@ -86,11 +90,19 @@ async function profilesOf(log: Log): Promise<ReadonlySet<string>> {
   return profiles
 }
 
-/** As texts that are the same for the same refusal, whichever event led to it. */
-async function refusedLinksOf(log: Log, codec: Codec): Promise<ReadonlySet<string>> {
+/** Of the graph that decides now: what it had decided before it was promoted stands in the topic of the replay. */
+async function liveRefusedLinksOf({ base, log, codec, generation }: Deployment): Promise<ReadonlySet<string>> {
+  const { number, name } = generation
+  const now = await refusedLinksOf(log, codec, number)
+  return number === 0 ? now : new Set([...(await refusedLinksOf(replayLog(base, name), codec)), ...now])
+}
+
+/** As texts that are the same for the same refusal, whichever event led to it; of all generations, or of one. */
+async function refusedLinksOf(log: Log, codec: Codec, only?: number): Promise<ReadonlySet<string>> {
   const refused = new Set<string>()
   for await (const { value } of recordsOf(log, changesTopic, await partitionsOf(log, changesTopic))) {
-    const { tenant, type, from, to, namespace, valueHash } = codec.decode('IdentityChange', value!)
+    const { tenant, generation, type, from, to, namespace, valueHash } = codec.decode('IdentityChange', value!)
+    if (only !== undefined && generation !== only) continue
     if (type !== 'merge_refused' && type !== 'conflicting_unique') continue
     const identifier = namespace === null ? '' : ` (${namespace} ${valueHash})`
     refused.add(`${tenant}: ${type} ${[...from, to].sort().join(', ')}${identifier}`)

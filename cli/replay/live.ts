@@ -1,22 +1,23 @@
 /** The deployment that a replay reads: its log, to write beside as well, and the definitions that were ever in force. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Codec } from '../../runtime/codec.ts'
 import { DefinitionReader } from '../../runtime/definitions.ts'
 import { MillraceError } from '../../runtime/errors.ts'
-import type { Log, TopicSpec } from '../../runtime/log.ts'
+import type { TopicSpec } from '../../runtime/log.ts'
 import { definitionsFrom } from '../../workspace/manifest.ts'
 import { loadWorkspace, type Workspace } from '../../workspace/workspace.ts'
-import type { ClusterPlace, Place } from '../place.ts'
+import type { ClusterPlace, Deployment, Place } from '../place.ts'
 import { readTenantKey, tenantKeyFor } from '../tenant-key.ts'
 
-export type Live = {
-  readonly log: Log
-  readonly codec: Codec
+export type Live = Deployment & {
   readonly topics: readonly TopicSpec[]
   readonly definitions: DefinitionReader
   /** What replays keep on disk is below it. */
   readonly folder: string
+  /** The stores of the first generation, and below them those of the others. */
+  readonly storesFolder: string
+  /** STILL_RUNNING, with who, while processes run its stages. */
+  requireStopped(): Promise<void>
   close(): Promise<void>
 }
 
@@ -39,8 +40,15 @@ export async function openLive({ place, workspaceFolder, stateFolder }: LiveOpti
     : openLiveFolder(place.dataFolder, workspace)
 }
 
+/** Where a deployment has its stores, and those of replays, on this machine. */
+export function storeFolders(place: Place, stateFolder: string): Pick<Live, 'folder' | 'storesFolder'> {
+  return place.kind === 'cluster'
+    ? { folder: stateFolder, storesFolder: stateFolder }
+    : { folder: place.dataFolder, storesFolder: join(place.dataFolder, 'stores') }
+}
+
 async function openLiveCluster(place: ClusterPlace, workspace: Workspace, stateFolder: string): Promise<Live> {
-  const { ClusterDefinitions, openCluster } = await import('../cluster/cluster.ts')
+  const { ClusterDefinitions, openCluster, requireEmptyGroups } = await import('../cluster/cluster.ts')
   const key = await readTenantKey(stateFolder, { envName: workspace.tenantKeyEnv, env: process.env })
   const cluster = await openCluster(place)
   try {
@@ -51,9 +59,14 @@ async function openLiveCluster(place: ClusterPlace, workspace: Workspace, stateF
         `nothing has been run for the tenant ${workspace.tenant} on this cluster yet`,
       )
     await definitions.apply({ always: false }) // changes nothing, and refuses another key
-    const { log, codec } = cluster
-    const topics = await log.topics()
-    return { log, codec, topics, definitions: definitions.reader, folder: stateFolder, close: cluster.close }
+    const topics = await cluster.log.topics()
+    return {
+      ...cluster,
+      topics,
+      definitions: definitions.reader,
+      ...storeFolders(place, stateFolder),
+      requireStopped: () => requireEmptyGroups(cluster, place),
+    }
   } catch (error) {
     await cluster.close()
     throw error
@@ -65,16 +78,24 @@ async function openLiveFolder(folder: string, workspace: Workspace): Promise<Liv
     throw new MillraceError('NOT_FOUND', `there is no data in ${folder} yet; \`millrace start\` makes some`)
   const { openLog } = await import('../engine.ts')
   // While a history is replayed nothing of it is too old to keep.
-  const { log, codec } = await openLog(folder, { now: () => 0 })
+  const opened = await openLog(folder, { now: () => 0 })
   try {
+    const { base, log, codec } = opened
     const { env } = process
     const key = await tenantKeyFor(folder, { given: undefined, envName: workspace.tenantKeyEnv, env })
     const definitions = new DefinitionReader(log, codec, (manifest, bodies) =>
       definitionsFrom([manifest, ...bodies], key),
     )
-    return { log, codec, topics: await log.topics(), definitions, folder, close: () => log.close() }
+    return {
+      ...opened,
+      topics: await log.topics(),
+      definitions,
+      ...storeFolders({ kind: 'folder', dataFolder: folder }, folder),
+      requireStopped: async () => {}, // or the folder would have been locked
+      close: () => base.close(),
+    }
   } catch (error) {
-    await log.close()
+    await opened.base.close()
     throw error
   }
 }

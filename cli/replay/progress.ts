@@ -2,6 +2,7 @@
 import type { Codec } from '../../runtime/codec.ts'
 import type { Log } from '../../runtime/log.ts'
 import { changelogOf } from '../../runtime/topology.ts'
+import type { Checkpoint } from '../../schemas/avro/types.ts'
 import { batchesOf } from '../topics.ts'
 
 /** Key and kind of the checkpoint in a changelog. */
@@ -16,6 +17,17 @@ export async function inputOffsetsOf(
   stage: string,
   partitions: number,
 ): Promise<readonly number[]> {
+  const checkpoints = await checkpointsOf(log, codec, stage, partitions)
+  return checkpoints.map((checkpoint) => checkpoint?.inputOffset ?? 0)
+}
+
+/** The last checkpoint of each task of a stage. */
+export async function checkpointsOf(
+  log: Log,
+  codec: Codec,
+  stage: string,
+  partitions: number,
+): Promise<readonly (Checkpoint | undefined)[]> {
   const topic = changelogOf(stage)
   return Promise.all(
     Array.from({ length: partitions }, async (_, partition) => {
@@ -23,9 +35,7 @@ export async function inputOffsetsOf(
       // Each commit ends with one: most often the last records have it.
       const tail = Math.max(start, stable - tailRecords)
       return (
-        (await lastFrom(log, codec, topic, partition, tail)) ??
-        (await lastFrom(log, codec, topic, partition, start)) ??
-        0
+        (await lastFrom(log, codec, topic, partition, tail)) ?? (await lastFrom(log, codec, topic, partition, start))
       )
     }),
   )
@@ -37,9 +47,9 @@ async function lastFrom(
   topic: string,
   partition: number,
   offset: number,
-): Promise<number | undefined> {
+): Promise<Checkpoint | undefined> {
   let last: Buffer | null | undefined
   for await (const batch of batchesOf(log, topic, partition, offset))
     for (const { key, value } of batch) if (key === checkpointKey) last = value
-  return last ? codec.decode('Checkpoint', last).inputOffset : undefined
+  return last ? codec.decode('Checkpoint', last) : undefined
 }

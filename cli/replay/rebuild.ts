@@ -11,13 +11,20 @@ import { RocksStores } from '../../runtime/stores/rocksdb.ts'
 import { defaultLimits } from '../../runtime/task.ts'
 import { allTopics, definitionsTopic, inboxOf, type Topology, topicOf } from '../../runtime/topology.ts'
 import type { Partitions } from '../../topologies/customer-data.ts'
-import { deployedTopology } from '../deployed-topology.ts'
-import { type FeedItem, feed, feedPositions } from '../feed.ts'
+import { deployedTopology, replayTopology } from '../deployed-topology.ts'
+import { type FeedItem, type FeedParts, feed, feedPositions } from '../feed.ts'
 import { totalsOf } from '../totals.ts'
 import type { Live } from './live.ts'
 import { manifestsOf } from './manifests.ts'
 import { type Bounds, type Range, rangesOf, recordsIn, sizeOf } from './ranges.ts'
-import { type Progressing, type ReplayResult, replayLog, requireSame, storesFolder } from './replay.ts'
+import {
+  type Progressing,
+  type ReplayResult,
+  replayLog,
+  requireSame,
+  requireUnpromoted,
+  storesFolder,
+} from './replay.ts'
 
 const rawTopic = 'events.raw'
 
@@ -36,9 +43,10 @@ export type RebuildOptions = Progressing &
 export async function rebuild(live: Live, options: RebuildOptions): Promise<ReplayResult> {
   const startedAt = performance.now()
   const { name, onStart, onProgress } = options
-  const { log, codec, definitions } = live
-  const shadow = replayLog(log, name)
-  const topology = deployedTopology(live.topics, options.partitions)
+  const { codec, definitions } = live
+  await requireUnpromoted(live, name)
+  const shadow = replayLog(live.base, name)
+  const topology = replayTopology(live.topics, options.partitions)
   await requireSame(topology, shadow, name, null)
   await shadow.createTopics(allTopics(topology).filter((topic) => topic.name !== definitionsTopic))
   const ranges = await nextPortion(live, shadow, options)
@@ -48,24 +56,32 @@ export async function rebuild(live: Live, options: RebuildOptions): Promise<Repl
     const parts = { topology, log: shadow, stores, codec, definitions, limits: defaultLimits, observer: {} }
     const runner = await Runner.start(parts)
     onStart?.(sizeOf(ranges))
-    const history = new History(log, ranges)
-    await feed(
-      { log: shadow, codec, runner, topology },
-      {
-        id: portionId(ranges),
-        items: history.events(),
-        // As far as live was: what was due by then has fired.
-        endMs: () => history.lastMs,
-        onProgress: () => onProgress?.(history.read),
-      },
-    )
+    const records = await feedPortion(live.log, { log: shadow, codec, runner, topology }, ranges, onProgress)
     const totals = totalsOf(runner.tasks)
     await runner.stop()
     const seconds = Math.round(performance.now() - startedAt) / 1000
-    return { name, stage: null, records: history.read, ...totals, seconds }
+    return { name, stage: null, records, ...totals, seconds }
   } finally {
     await stores.close()
   }
+}
+
+/** Feeds the events of ranges of `from` into the log of a replay, once. Answers how many records were read now. */
+export async function feedPortion(
+  from: Log,
+  to: FeedParts,
+  ranges: readonly Range[],
+  onProgress: Progressing['onProgress'],
+): Promise<number> {
+  const history = new History(from, ranges)
+  await feed(to, {
+    id: portionId(ranges),
+    items: history.events(),
+    // As far as live was: what was due by then has fired.
+    endMs: () => history.lastMs,
+    onProgress: () => onProgress?.(history.read),
+  })
+  return history.read
 }
 
 /** How many records of events.raw a replay has not read yet. */
@@ -138,9 +154,13 @@ type Head = { item: FeedItem | undefined; next(): Promise<void> }
 
 // --- portions: a replay reads fixed ranges of offsets, one after the other, and each is a feed ---
 
-async function nextPortion(live: Live, shadow: Log, bounds: Bounds & { name: string }): Promise<readonly Range[]> {
-  const { log, codec } = live
-  const topic = topicOf(deployedTopology(live.topics), rawTopic)
+/** Of what is in `log`, the live one: what the replay was reading when it was interrupted, or what it has not read yet. */
+export async function nextPortion(
+  { log, codec }: Pick<Live, 'log' | 'codec'>,
+  shadow: Log,
+  bounds: Bounds & { readonly name: string },
+): Promise<readonly Range[]> {
+  const topic = topicOf(deployedTopology(await log.topics()), rawTopic)
   const positions = await feedPositions(shadow, codec)
   const last = lastPortion(positions.keys())
   if (!last) return rangesOf(log, topic, bounds)

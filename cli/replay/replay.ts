@@ -8,6 +8,7 @@ import type { Log, TopicSpec } from '../../runtime/log.ts'
 import { PrefixedLog } from '../../runtime/prefixed-log.ts'
 import { changelogOf, type Topology } from '../../runtime/topology.ts'
 import { makeFolder } from '../engine.ts'
+import { generationsOf, replayPrefix } from '../generation.ts'
 import type { Totals } from '../totals.ts'
 import type { Live } from './live.ts'
 
@@ -25,15 +26,6 @@ export type Progressing = {
   readonly onStart?: (records: number) => void
   /** Called with those that are done. */
   readonly onProgress?: (records: number) => void
-}
-
-/** What begins the names of all topics and writers of a replay. INPUT_INVALID for what cannot be in one. */
-export function replayPrefix(name: string): string {
-  if (/^[a-z0-9][a-z0-9-]{0,39}$/.test(name)) return `replay.${name}.`
-  throw new MillraceError(
-    'INPUT_INVALID',
-    `${name} is no name of a replay: small letters, digits and dashes, 40 at most`,
-  )
 }
 
 export const replayLog = (log: Log, name: string): PrefixedLog => new PrefixedLog(log, replayPrefix(name))
@@ -59,14 +51,22 @@ export async function requireSame(
   throw new MillraceError('INPUT_INVALID', `the replay ${name} was begun as one of ${what}; choose another name`)
 }
 
+/** INPUT_INVALID when the replay is a generation, or was one: its topics are no longer those of a replay. */
+export async function requireUnpromoted({ base }: Live, name: string): Promise<void> {
+  if ((await generationsOf(base)).some((generation) => generation.name === name))
+    throw new MillraceError('INPUT_INVALID', `the replay ${name} was promoted; choose another name`)
+}
+
 function stagesIn({ stages }: Topology, topics: readonly TopicSpec[]): readonly string[] {
   const names = new Set(topics.map(({ name }) => name))
   return stages.map(({ name }) => name).filter((name) => names.has(changelogOf(name)))
 }
 
-/** Where the stores of a replay are. */
+/** Where the stores of a replay are, below the folder of a process. */
+export const replayStores = (folder: string, name: string): string => join(folder, 'replay', name)
+
 export async function storesFolder({ folder }: Live, name: string): Promise<string> {
-  const stores = join(folder, 'replay', name)
+  const stores = replayStores(folder, name)
   await makeFolder(stores)
   return stores
 }

@@ -16,7 +16,14 @@ import type { Live } from './live.ts'
 import { manifestsOf } from './manifests.ts'
 import { checkpointKey, inputOffsetsOf } from './progress.ts'
 import { type Bounds, firstFrom, type Range, rangesOf, sizeOf } from './ranges.ts'
-import { type Progressing, type ReplayResult, replayLog, requireSame, storesFolder } from './replay.ts'
+import {
+  type Progressing,
+  type ReplayResult,
+  replayLog,
+  requireSame,
+  requireUnpromoted,
+  storesFolder,
+} from './replay.ts'
 
 export type ReprocessOptions = Progressing & Bounds & { readonly name: string; readonly stage: string }
 
@@ -25,7 +32,8 @@ export async function reprocess(live: Live, options: ReprocessOptions): Promise<
   const startedAt = performance.now()
   const { name, stage, onStart, onProgress } = options
   const { log, codec, definitions } = live
-  const shadow = replayLog(log, name)
+  await requireUnpromoted(live, name)
+  const shadow = replayLog(live.base, name)
   const topology = deployedTopology(live.topics)
   await requireSame(topology, shadow, name, stage)
   const declared = topology.stages.find((each) => each.name === stage)!
@@ -77,7 +85,7 @@ async function processedOf(
 
 /** A task that is not to begin at the first offset gets a checkpoint to begin from: with no state, and the definitions of then. */
 async function begin(
-  { log, codec }: Live,
+  { log, codec, generation }: Live,
   shadow: Log,
   stage: string,
   inbox: string,
@@ -89,6 +97,7 @@ async function begin(
   const first = await firstFrom(log, inbox, partition, from)
   const progress = new Progress()
   progress.inputOffset = from
+  progress.generation = generation.number
   for (const { tenant, hash } of await manifestsOf(log, codec, first?.timestampMs))
     progress.definitions.set(tenant, hash)
   const value = codec.encode('Checkpoint', progress.checkpoint())

@@ -6,6 +6,8 @@ import type { Log } from '../../runtime/log.ts'
 import { stageOf } from '../../runtime/stage.ts'
 import { changelogOf, taskName } from '../../runtime/topology.ts'
 import { deployedTopology } from '../deployed-topology.ts'
+import { ownTopics } from '../generation.ts'
+import type { Deployment } from '../place.ts'
 import { recordsOf } from '../topics.ts'
 import { checkpointKey, inputOffsetsOf } from './progress.ts'
 import { replayedStage, replayLog } from './replay.ts'
@@ -25,9 +27,14 @@ const examplesMax = 5
  * tasks happened to take turns: of compacted topics the last value of each key, of others the records of each key in their
  * order; in an inbox, into which others write too, that what the replay wrote is there as often as live. NOT_FOUND when
  * there is no replay of the name, INPUT_INVALID when it is not one of a single stage, or not as far as the live stage.
+ * In a generation that was promoted the topics that all generations write are left out: what the stage wrote before that is
+ * not in them, and what others wrote is.
  */
-export async function compareBytes(log: Log, codec: Codec, name: string): Promise<readonly SameBytes[]> {
-  const shadow = replayLog(log, name)
+export async function compareBytes(
+  { base, log, codec, generation }: Deployment,
+  name: string,
+): Promise<readonly SameBytes[]> {
+  const shadow = replayLog(base, name)
   const topology = deployedTopology(await log.topics())
   const stage = await replayedStage(topology, shadow, name)
   if (stage === null)
@@ -41,7 +48,7 @@ export async function compareBytes(log: Log, codec: Codec, name: string): Promis
   const inboxes = new Set(topology.stages.map((each) => each.inbox))
   const compared: SameBytes[] = []
   for (const { name: topic, partitions, cleanup } of topics.values()) {
-    if (topic === inbox.name) continue
+    if (topic === inbox.name || (generation.number > 0 && !ownTopics.has(topic))) continue
     compared.push(
       inboxes.has(topic)
         ? await compareWritten(log, shadow, topic, partitions)

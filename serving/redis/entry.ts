@@ -21,7 +21,7 @@ export type Entry = {
   readonly identifiers: readonly string[]
 }
 
-/** A topic that is followed: compacted, key tenant/profileId, as many partitions as the topic `profiles`. */
+/** A topic that is followed: compacted, key tenant/profileId. */
 export type EntryTopic = {
   readonly topic: string
   readonly recordKind: string

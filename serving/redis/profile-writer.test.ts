@@ -41,7 +41,9 @@ describe.skipIf(!hasRedisServer())('profile writer', () => {
   })
 
   async function newWriter(of: ProfileLog<Log> = log, observer: CacheObserver = {}): Promise<ProfileWriter> {
-    const writer = new ProfileWriter({ log: of.log, codec, tenant, redisUrl: redis.url, observer })
+    const topics = await of.log.topics()
+    const parts = { log: of.log, codec, tenant, redisUrl: redis.url, generation: 0, topics }
+    const writer = new ProfileWriter({ ...parts, observer })
     writers.push(writer)
     await writer.follow(partitions)
     return writer

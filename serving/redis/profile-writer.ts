@@ -5,7 +5,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { backoffMs } from '../../runtime/backoff.ts'
 import type { Codec } from '../../runtime/codec.ts'
-import type { Log } from '../../runtime/log.ts'
+import type { Log, TopicSpec } from '../../runtime/log.ts'
+import { changelogOf } from '../../runtime/topology.ts'
 import { RedisConnection } from './connection.ts'
 import { entryTopics } from './entry.ts'
 import { type CacheObserver, Follower } from './follower.ts'
@@ -16,6 +17,10 @@ export type ProfileWriterParts = {
   readonly codec: Codec
   readonly tenant: string
   readonly redisUrl: string
+  /** Of what the log is now; 0 without replays. */
+  readonly generation: number
+  /** Those of the log, with their partitions; the stage `profile` has a task for each of its changelog. */
+  readonly topics: readonly TopicSpec[]
   readonly observer?: CacheObserver
 }
 
@@ -36,6 +41,7 @@ type Line = {
 
 const retry = { baseMs: 100, capMs: 5_000 }
 const pollMs = 20
+const tasksTopic = changelogOf('profile')
 
 export class ProfileWriter {
   readonly #log: Log
@@ -44,27 +50,28 @@ export class ProfileWriter {
   readonly #observer: CacheObserver
   readonly #redis: RedisConnection
   readonly #cache: ProfileCache
-  /** By partition. */
+  readonly #topics: readonly TopicSpec[]
+  /** By task. */
   readonly #lines = new Map<number, Line>()
   /** Of those whose last attempt failed. */
   readonly #failures = new Map<Follower, Error>()
 
   /** CONFIG_INVALID when the address is none. Redis need not be there. */
-  constructor({ log, codec, tenant, redisUrl, observer = {} }: ProfileWriterParts) {
+  constructor({ log, codec, tenant, redisUrl, generation, topics, observer = {} }: ProfileWriterParts) {
     this.#log = log
     this.#codec = codec
     this.#tenant = tenant
     this.#observer = observer
     this.#redis = RedisConnection.lasting(redisUrl)
-    this.#cache = new ProfileCache(this.#redis, tenant)
+    this.#cache = new ProfileCache(this.#redis, tenant, generation)
+    this.#topics = topics
   }
 
-  /** Writes these partitions from now on, and no others: those of the stage `profile` that this process has, say. */
-  async follow(partitions: readonly number[]): Promise<void> {
-    const left = [...this.#lines.keys()].filter((partition) => !partitions.includes(partition))
-    await Promise.all(left.map((partition) => this.#leave(partition)))
-    for (const partition of partitions)
-      if (!this.#lines.has(partition)) this.#lines.set(partition, this.#begin(partition))
+  /** Writes what belongs to these tasks of the stage `profile` from now on, and nothing else: those that this process has. */
+  async follow(tasks: readonly number[]): Promise<void> {
+    const left = [...this.#lines.keys()].filter((task) => !tasks.includes(task))
+    await Promise.all(left.map((task) => this.#leave(task)))
+    for (const task of tasks) if (!this.#lines.has(task)) this.#lines.set(task, this.#begin(task))
   }
 
   get status(): ProfileWriterStatus {
@@ -95,7 +102,7 @@ export class ProfileWriter {
     return [...this.#lines.values()].flatMap(({ followers }) => followers)
   }
 
-  #begin(partition: number): Line {
+  #begin(task: number): Line {
     const parts = {
       log: this.#log,
       codec: this.#codec,
@@ -103,14 +110,25 @@ export class ProfileWriter {
       tenant: this.#tenant,
       observer: this.#observer,
     }
-    const followers = entryTopics.map((source) => new Follower(parts, source, partition))
+    const followers = entryTopics.flatMap((source) =>
+      this.#partitionsOf(source.topic, task).map((partition) => new Follower(parts, source, partition)),
+    )
     const stop = new AbortController()
     return { followers, stop, ended: Promise.all(followers.map((follower) => this.#run(follower, stop.signal))) }
   }
 
-  async #leave(partition: number): Promise<void> {
-    const line = this.#lines.get(partition)
-    this.#lines.delete(partition)
+  /** Each partition has one task to follow it, though a generation may have more tasks than its topics had before, or fewer. */
+  #partitionsOf(topic: string, task: number): readonly number[] {
+    const countOf = (name: string): number => this.#topics.find((each) => each.name === name)?.partitions ?? 0
+    const tasks = countOf(tasksTopic)
+    return Array.from({ length: countOf(topic) }, (_, partition) => partition).filter(
+      (partition) => partition % tasks === task,
+    )
+  }
+
+  async #leave(task: number): Promise<void> {
+    const line = this.#lines.get(task)
+    this.#lines.delete(task)
     line?.stop.abort()
     await line?.ended
     for (const follower of line?.followers ?? []) this.#failures.delete(follower)

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Comparison } from '../../cli/replay/compare.ts'
 import type { SameBytes } from '../../cli/replay/same-bytes.ts'
-import { millrace, millraceJson, temporaryFolder } from './millrace.ts'
+import { millrace, millraceJson, Running, temporaryFolder } from './millrace.ts'
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 let place: readonly string[]
@@ -33,6 +33,33 @@ test('all stages over other partitions, and what came out compared', async () =>
   expect([Object.keys(segments!).length > 0, behind]).toEqual([true, 0])
   const { stdout } = await millrace(['replay', 'compare', ...wide])
   expect(stdout).toMatch(/^profiles: \d+ in both, 0 only live, 0 only in the replay$/m)
+}, 60_000)
+
+test('the deployment goes on in a replay, and what was before is deleted', async () => {
+  const promoted = await millraceJson(['replay', 'promote', '--name', 'wide', ...place])
+  expect(promoted).toMatchObject({ name: 'wide', generation: 1, adopted: expect.any(Number) })
+  const names = async () =>
+    (await millraceJson<{ name: string; inForce: boolean }[]>(['replay', 'list', ...place])).map((each) => [
+      each.name,
+      each.inForce,
+    ])
+  expect(await names()).toEqual([
+    ['original', false],
+    ['wide', true],
+    ['audit', false],
+  ])
+  const inForce = await millrace(['replay', 'delete', 'wide', ...place])
+  expect([inForce.status, inForce.stderr]).toEqual([1, expect.stringContaining('wide is in force')])
+  for (const name of ['original', 'audit'])
+    expect(await millraceJson(['replay', 'delete', name, ...place])).toMatchObject({ name })
+  expect((await millrace(['replay', 'list', ...place])).stdout).toMatch(/^wide +generation 1, \d+ topics, in force\n$/)
+  const running = new Running(place)
+  await running.url()
+  expect((await running.end()).status).toBe(0)
+  const nothing = JSON.stringify({ event_id: '' })
+  expect(await millraceJson(['ingest', '-', '--format', 'ndjson', ...place], nothing)).toMatchObject({ events: 1 })
+  const { stdout } = await millrace(['dump', 'segments.memberships', '--json', ...place])
+  expect(stdout).not.toContain('backfill')
 }, 60_000)
 
 test('what cannot be', async () => {

@@ -41,7 +41,7 @@ export type IntegrityOptions = {
 export type Scene = {
   readonly deployment: Deployment
   readonly kafka: LocalKafka
-  readonly log: Awaited<ReturnType<typeof openCluster>>['log']
+  readonly log: Awaited<ReturnType<typeof openCluster>>['base']
   readonly prefix: string
   readonly random: Random
   /** While input is still to come. */
@@ -106,7 +106,7 @@ export async function integrity(options: IntegrityOptions): Promise<Outcome> {
     })().finally(() => {
       fed = true
     })
-    const striking = options.faults({ deployment, kafka, log: cluster.log, prefix, random, isFed: () => fed })
+    const striking = options.faults({ deployment, kafka, log: cluster.base, prefix, random, isFed: () => fed })
     const [posted, faults] = await Promise.all([feeding, striking])
     await deployment.whole()
     await deployment.drained()

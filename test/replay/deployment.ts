@@ -7,7 +7,7 @@ import { withClusterPlan } from '../../cli/cluster/plan.ts'
 import { openEngine } from '../../cli/engine.ts'
 import { type FeedParts, feed } from '../../cli/feed.ts'
 import { exampleWorkspace } from '../../cli/package.ts'
-import { type Place, withLogAt } from '../../cli/place.ts'
+import { type Deployment as Opened, type Place, withDeploymentAt, withLogAt } from '../../cli/place.ts'
 import { type Live, openLive } from '../../cli/replay/live.ts'
 import { tenantKeyFor } from '../../cli/tenant-key.ts'
 import { longestWindowMs } from '../../cli/windows.ts'
@@ -24,12 +24,12 @@ const dayMs = 24 * 3600 * 1000
 const startMs = Math.floor(Date.now() / dayMs - 20) * dayMs
 
 export class Deployment {
-  readonly #place: Place
+  readonly place: Place
   readonly #folder: string
   readonly #workspace: string
 
   private constructor(place: Place, folder: string, workspace: string) {
-    this.#place = place
+    this.place = place
     this.#folder = folder
     this.#workspace = workspace
   }
@@ -57,6 +57,11 @@ export class Deployment {
     )
   }
 
+  /** Starts it, until nothing is left to do. */
+  async settle(): Promise<void> {
+    await this.#run(({ runner }) => runner.drain())
+  }
+
   /** Changes a file of the workspace, and brings it into force. */
   async change(file: string, from: string, to: string): Promise<void> {
     const path = join(this.#workspace, file)
@@ -64,17 +69,29 @@ export class Deployment {
     await this.#run(async () => {})
   }
 
+  /** On a cluster: whether `topics apply` would leave all as it is. */
+  async isAsDeclared(): Promise<boolean> {
+    const { place } = this
+    if (place.kind === 'folder') return true
+    const options = { place, workspaceFolder: this.#workspace, replication: null, partitions: {} }
+    return withClusterPlan(options, async ({ topics }) => topics.every(({ action }) => action === 'keep'))
+  }
+
   open(): Promise<Live> {
-    return openLive({ place: this.#place, workspaceFolder: this.#workspace, stateFolder: this.#folder })
+    return openLive({ place: this.place, workspaceFolder: this.#workspace, stateFolder: this.#folder })
   }
 
   read<Result>(use: (log: Log, codec: Codec) => Promise<Result>): Promise<Result> {
-    return withLogAt(this.#place, use)
+    return withLogAt(this.place, use)
+  }
+
+  look<Result>(use: (deployment: Opened) => Promise<Result>): Promise<Result> {
+    return withDeploymentAt(this.place, use)
   }
 
   async #run(use: (parts: FeedParts, workspace: Workspace) => Promise<unknown>): Promise<void> {
-    if (this.#place.kind === 'folder') {
-      const options = { dataFolder: this.#place.dataFolder, workspaceFolder: this.#workspace, logTimeMs: startMs }
+    if (this.place.kind === 'folder') {
+      const options = { dataFolder: this.place.dataFolder, workspaceFolder: this.#workspace, logTimeMs: startMs }
       const engine = await openEngine({ ...options, log: { sync: false, now: () => startMs } })
       await use(engine, engine.workspace)
       await engine.close()
@@ -82,7 +99,7 @@ export class Deployment {
     }
     const workspace = await loadWorkspace(this.#workspace)
     const key = { given: Buffer.alloc(32, 7), envName: null, env: {} }
-    const cluster = await openCluster(this.#place)
+    const cluster = await openCluster(this.place)
     const definitions = new ClusterDefinitions(cluster, workspace, await tenantKeyFor(this.#folder, key))
     await definitions.apply({ always: true })
     const { log, codec, topology } = cluster

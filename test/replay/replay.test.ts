@@ -52,8 +52,8 @@ for (const [where, deploy, events, possible] of places) {
         await live.close()
       }
     }
-    const compared = (name: string) => deployment.read((log, codec) => compareReplay(log, codec, name))
-    const bytes = (name: string) => deployment.read((log, codec) => compareBytes(log, codec, name))
+    const compared = (name: string) => deployment.look((opened) => compareReplay(opened, name))
+    const bytes = (name: string) => deployment.look((opened) => compareBytes(opened, name))
 
     test.each(stages)(
       'of the inbox of %s writes what was written, byte for byte',
@@ -115,7 +115,7 @@ describe('a replay', () => {
   const all = (options: Partial<RebuildOptions> & { name: string }) =>
     use((live) => rebuild(live, { partitions: {}, ...options }))
   const stage = (options: ReprocessOptions) => use((live) => reprocess(live, options))
-  const compared = (name: string) => deployment.read((log, codec) => compareReplay(log, codec, name))
+  const compared = (name: string) => deployment.look((opened) => compareReplay(opened, name))
 
   test('that was killed goes on where it was; run again, it catches up with what has come since', async () => {
     let drained = 0
@@ -150,7 +150,7 @@ describe('a replay', () => {
     const late = await stage({ name: 'late', stage: 'profile', from: boundOf('0:100,1:100,2:100') })
     const whole = await stage({ name: 'whole', stage: 'profile' })
     expect([late.records, late.dead]).toEqual([whole.records - 300, 0])
-    const topics = await deployment.read((log, codec) => compareBytes(log, codec, 'late'))
+    const topics = await deployment.look((opened) => compareBytes(opened, 'late'))
     expect(topics.find(({ topic }) => topic === 'profiles')?.differing).toBeGreaterThan(0)
   }, 120_000)
 
@@ -173,7 +173,7 @@ describe('a replay', () => {
     await expect(elsewhere).rejects.toMatchObject({ code: 'INPUT_INVALID' })
     await expect(compared('nobody')).rejects.toMatchObject({ code: 'NOT_FOUND' })
     await expect(compared('No Name')).rejects.toMatchObject({ code: 'INPUT_INVALID' })
-    const bytes = deployment.read((log, codec) => compareBytes(log, codec, 'ours'))
+    const bytes = deployment.look((opened) => compareBytes(opened, 'ours'))
     await expect(bytes).rejects.toMatchObject({ code: 'INPUT_INVALID' })
     for (const text of ['yesterday', '0:', '12', '2026-13-01'])
       expect(() => boundOf(text)).toThrow(expect.objectContaining({ code: 'INPUT_INVALID' }))
