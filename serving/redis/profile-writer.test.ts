@@ -1,6 +1,7 @@
 /** Keeping a real Redis up with a log, through whatever happens to Redis. */
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { GenerationLog } from '../../runtime/generation-log.ts'
 import { KafkaLog } from '../../runtime/kafka/log.ts'
 import type { Log } from '../../runtime/log.ts'
 import { kafkaForTests } from '../../test/parts.ts'
@@ -272,6 +273,29 @@ describe.skipIf(!hasRedisServer())('profile writer', () => {
     },
     60_000,
   )
+
+  test('another generation wins, whatever its offsets are and over however many tasks', async () => {
+    await live(0, 100)
+    await log.memberships(tenant, 'p1', ['shoes'])
+    const former = await newWriter()
+    await caughtUp(former)
+    const own = new GenerationLog(log.log, 'replay.next.', new Set(['profile.changelog']))
+    const changelog = { name: 'profile.changelog', partitions: 2, cleanup: 'compact' as const, retentionMs: null }
+    await own.createTopics([changelog])
+    const { records } = await log.log.fetch(changelog.name, partition, 0, { maxRecords: 1, maxBytes: 1 })
+    const key = `${tenant}/p1`
+    await own.append([{ ...records[0]!, key, topic: changelog.name, partition: 1 }]) // who is in no segment
+    const parts = { log: own, codec, tenant, redisUrl: redis.url, generation: 1, topics: await own.topics() }
+    const writer = new ProfileWriter(parts)
+    writers.push(writer)
+    await writer.follow([0, 1])
+    await caughtUp(writer)
+    const content = await actualContent(redis.url, tenant)
+    expect([content['memberships:p1'], content['profile:p1']]).toEqual([undefined, expect.any(String)])
+    await log.profile(tenant, 'p1', 1000, [])
+    await caughtUp(writer)
+    expect(String((await actualContent(redis.url, tenant))['profile:p1'])).toContain('"events":1000')
+  })
 
   test('how far behind an answer may be is told to those who read', async () => {
     const writer = await newWriter()
