@@ -105,7 +105,7 @@ function summaryOf(faults: readonly Fault[]): readonly (readonly [string, string
   const rows = [...new Set(faults.map(({ fault }) => fault))].map((kind) => {
     const times = faults.filter(({ fault }) => fault === kind).map(({ recoveryMs }) => recoveryMs)
     const range = [...new Set([Math.min(...times), Math.max(...times)].map(duration))].join(' to ')
-    return [`${kind}, ${times.length} times: all ran again after`, range] as const
+    return [`${kind} (${times.length}): all ran again after`, range] as const
   })
   const stalls = faults.flatMap(({ stall }) =>
     stall ? [['others could not read for', duration(stall.ms)] as const] : [],
