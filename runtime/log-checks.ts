@@ -17,7 +17,7 @@ export function requireInRange(
   topic: string,
   partition: number,
   offset: number,
-  { start, stable }: PartitionEnds,
+  { start, stable }: Pick<PartitionEnds, 'start' | 'stable'>,
 ): void {
   if (offset >= start && offset <= stable) return
   throw new MillraceError(

@@ -22,6 +22,8 @@ export type PartitionEnds = {
   readonly start: number
   /** One past the last committed record (the last stable offset). */
   readonly stable: number
+  /** One past the last record, committed or not yet. */
+  readonly end: number
 }
 
 /** A commit: everything in it becomes readable together, or nothing does. */

@@ -20,7 +20,7 @@ export class InboxLog implements Log {
   async ends(topic: string, partition: number): Promise<PartitionEnds> {
     if (topic !== this.#inbox) return this.#shadow.ends(topic, partition)
     const { from: start, to: stable } = this.#ranges[partition]!
-    return { start, stable }
+    return { start, stable, end: stable }
   }
 
   async fetch(topic: string, partition: number, offset: number, limits: FetchLimits): Promise<Fetched> {

@@ -119,7 +119,7 @@ describe('retention', () => {
     await append('young')
     nowMs += 600
     expect((await log.maintain()).expiredBytes).toBeGreaterThan(0)
-    expect(await log.ends('events', 0)).toEqual({ start: 1, stable: 2 })
+    expect(await log.ends('events', 0)).toEqual({ start: 1, stable: 2, end: 2 })
     expect((await readAll(log, 'events')).map(({ key }) => key)).toEqual(['young'])
     expect(await readAll(log, 'definitions')).toHaveLength(2)
     expect(await readAll(log, 'profiles')).toHaveLength(2)
@@ -137,7 +137,7 @@ describe('retention', () => {
     expect(log.bytes).toBe(0)
     await log.close()
     log = await open()
-    expect(await log.ends('events', 0)).toEqual({ start: 2, stable: 2 })
+    expect(await log.ends('events', 0)).toEqual({ start: 2, stable: 2, end: 2 })
     expect(await log.append([record('events', 0, 'c', '3')])).toEqual([2])
     expect((await readAll(log, 'events')).map(({ offset }) => offset)).toEqual([2])
   })

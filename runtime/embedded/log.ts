@@ -167,7 +167,7 @@ export class EmbeddedLog implements Log {
 
   async ends(topic: string, partition: number): Promise<PartitionEnds> {
     const { start, stable } = this.#partition(topic, partition)
-    return { start, stable }
+    return { start, stable, end: stable }
   }
 
   async fetch(topic: string, partition: number, offset: number, limits: FetchLimits): Promise<Fetched> {

@@ -9,7 +9,7 @@ import type { Channel } from './channel.ts'
 import { type KafkaConnection, pause } from './connection.ts'
 import { ConnectionFault, codes, KafkaFault } from './faults.ts'
 import { Gathering } from './gathering.ts'
-import { earliest, latest, listOffset } from './offsets.ts'
+import { earliest, isolation, latest, listOffset } from './offsets.ts'
 import { readBatches } from './record-batch.ts'
 import { type FetchAnswer, fetchRequest, type PartitionPlace } from './requests.ts'
 
@@ -47,7 +47,7 @@ export class Fetcher {
     const cursor = this.#cursor(topic, partition)
     const started = Date.now()
     for (;;) {
-      const [start, stable] = await this.#connection.retrying(
+      const [start, stable, end] = await this.#connection.retrying(
         `cannot read the ends of ${topic}/${partition}`,
         { topic, partition },
         async () => {
@@ -56,11 +56,12 @@ export class Fetcher {
           return Promise.all([
             listOffset(leader, wireTopic, partition, earliest),
             listOffset(leader, wireTopic, partition, latest),
+            listOffset(leader, wireTopic, partition, latest, isolation.uncommitted),
           ])
         },
       )
       cursor.stable = Math.max(cursor.stable, stable)
-      if (stable >= cursor.written || Date.now() - started > markersMs) return { start, stable }
+      if (stable >= cursor.written || Date.now() - started > markersMs) return { start, stable, end }
       await pause(1)
     }
   }

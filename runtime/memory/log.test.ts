@@ -33,7 +33,7 @@ describe('a commit that got lost before it happened', () => {
     await expect(writer.commit({ outputs: [] })).rejects.toThrow('broken invariant')
 
     await log.append([record(0, 'c')])
-    expect(await log.ends('events', 0)).toEqual({ start: 0, stable: 0 })
+    expect(await log.ends('events', 0)).toEqual({ start: 0, stable: 0, end: 2 })
     expect(await log.fetch('events', 0, 0, plenty)).toEqual({ records: [], nextOffset: 0 })
     const waiting = log.arrival('events', 0, 0, new AbortController().signal)
 
@@ -50,7 +50,7 @@ describe('a commit that got lost before it happened', () => {
     const failed = (await log.writer('graph/0')).commit({ outputs: [record(0, 'a')] })
     await expect(failed).rejects.toMatchObject({ code: 'COMMIT_UNKNOWN' })
     await (await log.writer('graph/1')).commit({ outputs: [record(1, 'b')] })
-    expect(await log.ends('events', 1)).toEqual({ start: 0, stable: 1 })
+    expect(await log.ends('events', 1)).toEqual({ start: 0, stable: 1, end: 1 })
   })
 })
 
@@ -78,7 +78,7 @@ test('with markers each commit takes an offset more, and the position moves over
   expect(await writer.commit({ outputs: [record(0, 'a'), record(0, 'b'), record(1, 'c')] })).toEqual([0, 1, 0])
   expect(await writer.commit({ outputs: [record(0, 'd')] })).toEqual([3])
   expect((await log.fetch('events', 0, 2, plenty)).records.map(({ offset }) => offset)).toEqual([3])
-  expect(await log.ends('events', 0)).toEqual({ start: 0, stable: 5 })
+  expect(await log.ends('events', 0)).toEqual({ start: 0, stable: 5, end: 5 })
 })
 
 test('compaction keeps the last record of each key at its offset; tombstones go when asked', async () => {

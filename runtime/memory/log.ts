@@ -78,7 +78,7 @@ export class MemoryLog implements Log {
 
   async ends(topic: string, partition: number): Promise<PartitionEnds> {
     const found = this.#partition(topic, partition)
-    return { start: found.start, stable: stableEnd(found) }
+    return { start: found.start, stable: stableEnd(found), end: found.next }
   }
 
   async fetch(topic: string, partition: number, offset: number, limits: FetchLimits): Promise<Fetched> {

@@ -40,7 +40,7 @@ class InboxLog implements Log {
   }
 
   async ends(): Promise<PartitionEnds> {
-    return { start: 0, stable: 0 }
+    return { start: 0, stable: 0, end: 0 }
   }
 
   async fetch(

@@ -56,7 +56,7 @@ export function logContract(name: string, make: () => Promise<LogUnderTest>): vo
 
     describe('append and fetch', () => {
       test('an empty partition has nothing, at its end', async () => {
-        expect(await log.ends('events', 0)).toEqual({ start: 0, stable: 0 })
+        expect(await log.ends('events', 0)).toEqual({ start: 0, stable: 0, end: 0 })
         expect(await log.fetch('events', 0, 0, plenty)).toEqual({ records: [], nextOffset: 0 })
         expect(await log.append([])).toEqual([])
       })
