@@ -216,12 +216,13 @@ export class HostedTask {
       if (stage.inbox.source) void this.#tick(task, stopTicks.signal)
       while (!signal.aborted) {
         const beganMs = clock.nowMs()
-        const stepped = await task.step()
+        const stepped = (await task.isItsTurn()) ? await task.step() : 0
         this.#polledMs = clock.nowMs()
         this.#failures = 0
         if (stepped === 0)
-          await this.#arrival(log.arrival.bind(log, stage.inbox.name, partition, task.inputOffset), signal)
-        else if (stepped < limits.recordsMax / 4)
+          await this.#arrival(log.arrival.bind(log, stage.inbox.name, partition, task.awaitedOffset), signal)
+        // While tasks take turns everybody waits for this one.
+        else if (stepped < limits.recordsMax / 4 && !task.held)
           await clock.sleep(Math.max(0, beganMs + commitIntervalMs - this.#polledMs), signal)
       }
     } finally {

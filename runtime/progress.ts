@@ -15,6 +15,8 @@ export class Progress {
   /** Of a source stage: log time is that of a history that is being loaded. */
   history = false
   generation = 0
+  /** The task takes turns: it waits for the next one. */
+  held = false
   readonly clocks = new Map<string, number>()
   /** Per tenant, the hash of the definitions in force. */
   readonly definitions = new Map<string, string>()
@@ -28,6 +30,7 @@ export class Progress {
     progress.sweeping = checkpoint.sweeping
     progress.history = checkpoint.history
     progress.generation = checkpoint.generation
+    progress.held = checkpoint.held
     for (const [writer, clockMs] of Object.entries(checkpoint.clocks)) progress.clocks.set(writer, clockMs)
     for (const [tenant, hash] of Object.entries(checkpoint.definitions)) progress.definitions.set(tenant, hash)
     for (const [name, counted] of Object.entries(checkpoint.counters)) progress.counters.set(name, counted)
@@ -42,6 +45,7 @@ export class Progress {
       sweeping: this.sweeping,
       history: this.history,
       generation: this.generation,
+      held: this.held,
       clocks: Object.fromEntries([...this.clocks].sort(byName)),
       definitions: Object.fromEntries([...this.definitions].sort(byName)),
       counters: Object.fromEntries([...this.counters].sort(byName)),

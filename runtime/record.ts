@@ -15,7 +15,13 @@ export type StoredRecord = LogRecord & { readonly offset: number }
 export type AddressedRecord = LogRecord & { readonly topic: string; readonly partition: number }
 
 /** Kinds that the runtime writes and reads itself; operators never see them. */
-export const controlKinds = { tick: 'tick', sweep: 'sweep', marker: 'marker', generation: 'generation' } as const
+export const controlKinds = {
+  tick: 'tick',
+  sweep: 'sweep',
+  marker: 'marker',
+  generation: 'generation',
+  turn: 'turn',
+} as const
 
 /** No record and no stored value may be larger. */
 export const recordBytesMax = 256 * 1024

@@ -64,6 +64,7 @@ describe('a restore', () => {
       commits: 1,
       history: false,
       generation: 0,
+      held: false,
       emitted: 0,
       sweeping: false,
       clocks: { log: atMs },

@@ -105,6 +105,8 @@ export class Task {
   /** Batches that run record by record, each row encoded in its own unit, after a batch could not be encoded. */
   #careful = 0
   #deadMinute = { minute: 0, dead: 0 }
+  /** How far it has looked for its next turn, and where the last one stands that it found. */
+  #looked = { toOffset: 0, turnOffset: -1 }
 
   private constructor(parts: TaskParts, writer: TaskWriter, progress: Progress) {
     this.#parts = parts
@@ -151,6 +153,32 @@ export class Task {
     return (this.#committed.clocks.get(logClock) ?? 0) > 0 && !this.#committed.history
   }
 
+  /** Whether it takes turns, as a history is being loaded. */
+  get held(): boolean {
+    return this.#committed.held
+  }
+
+  /** Whether a sweep is under way. */
+  get sweeping(): boolean {
+    return this.#committed.sweeping
+  }
+
+  /** What comes at this offset may let it go on. */
+  get awaitedOffset(): number {
+    return this.held ? Math.max(this.inputOffset, this.#looked.toOffset) : this.inputOffset
+  }
+
+  /** Whether it may go on. While it is held it may up to a turn, and to the end of a sweep; it looks for one, a fetch at a time. */
+  async isItsTurn(): Promise<boolean> {
+    if (!this.held || this.sweeping || this.#looked.turnOffset >= this.inputOffset) return true
+    const { log, stage, partition, limits } = this.#parts
+    const range = { maxRecords: limits.recordsMax, maxBytes: limits.bytesMax }
+    const { records, nextOffset } = await log.fetch(stage.inbox.name, partition, this.awaitedOffset, range)
+    const turn = records.findLast(({ kind }) => kind === controlKinds.turn)
+    this.#looked = { toOffset: nextOffset, turnOffset: turn?.offset ?? -1 }
+    return turn !== undefined
+  }
+
   /** What was counted, by name, in committed work. */
   get counters(): ReadonlyMap<string, number> {
     return this.#committed.counters
@@ -166,7 +194,7 @@ export class Task {
     })
     if (fetched.records.length === 0 && fetched.nextOffset === before.inputOffset) return 0
     this.#at('fetched')
-    const batch = upToMarker(fetched.records)
+    const batch = wholeBatch(fetched.records, before.held)
     const nextOffset =
       batch.length < fetched.records.length ? fetched.records[batch.length]!.offset : fetched.nextOffset
     try {
@@ -326,6 +354,8 @@ export class Task {
       await this.#sweep(record.offset)
     } else if (record.kind === controlKinds.generation) {
       this.#progress.generation = codec.decode('Generation', record.value).number
+    } else if (record.kind === controlKinds.turn) {
+      this.#progress.held = !codec.decode('Turn', record.value).last
     } else {
       const marker = codec.decode('Marker', record.value)
       this.#definitions.set(marker.tenant, await definitions.resolve(marker.tenant, marker.hash))
@@ -614,17 +644,24 @@ function writesOf({ key, bytes, indexedAtMs, storedIndexMs }: EncodedRow): Store
 
 // --- helpers ---
 
-/** Definitions change at a marker, and with a generation what is written: each is a batch of its own. */
-function upToMarker(records: readonly StoredRecord[]): readonly StoredRecord[] {
+/**
+ * Definitions change at a marker, and with a generation what is written: each is a batch of its own. Beyond a turn, and what
+ * it sweeps in its turn, a task may have to wait.
+ */
+function wholeBatch(records: readonly StoredRecord[], held: boolean): readonly StoredRecord[] {
   const first = records[0]
   if (first && marks(first)) return [first]
-  const marker = records.findIndex(marks)
-  return marker < 0 ? records : records.slice(0, marker)
+  for (const [i, record] of records.entries()) {
+    if (marks(record)) return records.slice(0, i)
+    const { kind } = record
+    if (kind === controlKinds.turn || (held && kind === controlKinds.sweep)) return records.slice(0, i + 1)
+  }
+  return records
 }
 
 const marks = ({ kind }: StoredRecord): boolean => kind === controlKinds.marker || kind === controlKinds.generation
 
-const isControl = (kind: string): boolean => Object.values<string>(controlKinds).includes(kind)
+const isControl = (kind: string): boolean => Object.hasOwn(controlKinds, kind)
 
 /** Whether a record is as good as before: it waits for what is not there yet, or for a version that can read it. */
 function isOfTheTask(cause: unknown): boolean {

@@ -203,6 +203,8 @@ export function fold(parts: FoldParts): Folded {
     } else if (record.kind === 'sweep') {
       sweeping = false
       sweep(record.offset)
+    } else if (record.kind === 'turn') {
+      // says when the task may go on, not what it does
     } else if (record.kind === 'marker') {
       const { tenant, hash } = codec.decode('Marker', record.value!)
       definitions.set(tenant, parts.definitionsOf(tenant, hash))

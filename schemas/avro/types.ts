@@ -35,6 +35,8 @@ export type Checkpoint = {
   readonly clocks: Readonly<Record<string, number>>
   /** A source stage: a history is being loaded in its own log time, and the wall clock stays out of the inbox. */
   readonly history: boolean
+  /** The task takes turns: nothing is processed before the next turn is in the inbox. */
+  readonly held: boolean
   /** A sweep record is under way in the inbox. */
   readonly sweeping: boolean
   /** Which generation the task writes for; 0 in the first, and in a replay until it is promoted. */
@@ -808,6 +810,12 @@ export type AdoptedAlias = {
   readonly alias: null | IdentityAlias
 }
 
+/** While a history is loaded tasks take turns: a task goes on up to here, and then waits for the next one. */
+export type Turn = {
+  /** There is no next one: from here the task goes on by itself. */
+  readonly last: boolean
+}
+
 /** Every top-level schema, by name. */
 export type Schemas = {
   readonly Row: Row
@@ -849,6 +857,7 @@ export type Schemas = {
   readonly Replayed: Replayed
   readonly Adoption: Adoption
   readonly AdoptedAlias: AdoptedAlias
+  readonly Turn: Turn
 }
 
 export type SchemaName = keyof Schemas
