@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { invariant } from '../runtime/errors.ts'
 import { topicOf } from '../runtime/topology.ts'
+import { Turns, tasksHere } from '../runtime/turns.ts'
 import { generateTraffic } from '../sources/traffic/traffic.ts'
 import { Deliveries } from './deliveries.ts'
 import { openEngine } from './engine.ts'
@@ -66,15 +67,19 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     deliveries.run()
     const windowMs = longestWindowMs(workspace)
     const startedAt = performance.now()
-    const fed = await feed(engine, {
-      id,
-      items: generateTraffic({ seed, events, visitors, tenant: workspace.tenant, startMs, days: 30 }),
-      endMs: (lastMs) => lastMs + windowMs + quietDays * dayMs,
-      onAppend: () => {
-        appendedAt = performance.now()
+    const turns = new Turns({ ...engine, tasks: tasksHere(runner.local) })
+    const fed = await feed(
+      { ...engine, turns },
+      {
+        id,
+        items: generateTraffic({ seed, events, visitors, tenant: workspace.tenant, startMs, days: 30 }),
+        endMs: (lastMs) => lastMs + windowMs + quietDays * dayMs,
+        onAppend: () => {
+          appendedAt = performance.now()
+        },
+        ...(onProgress && { onProgress }),
       },
-      ...(onProgress && { onProgress }),
-    })
+    )
     await deliveries.drain()
     const seconds = (performance.now() - startedAt) / 1000
 

@@ -39,7 +39,7 @@ async function newLog(): Promise<MemoryLog> {
 /** `drain` stands for the tasks: what they do is their own tests' concern, and a throw is a kill. */
 const feedInto = (log: MemoryLog, items: readonly FeedItem[], drain: () => void = () => {}, again = false) =>
   feed(
-    { log, codec, topology, runner: { drain: async () => drain() } },
+    { log, codec, topology, turns: { begin: async () => false, drain: async () => drain(), end: async () => {} } },
     { id: 'test', items, endMs: (lastMs) => lastMs + 100 * hourMs, again },
   )
 

@@ -1,14 +1,15 @@
 /**
  * Feeds a history into events.raw in its own log time, so that it can be repeated and resumed: each chunk goes in with
- * its ticks and the feed's position in one commit, and every task drains before the next. What is committed depends on
- * nothing but the history and what was committed before, neither on the clock nor on this process.
+ * its ticks and the feed's position in one commit, and the tasks take turns until it is through, before the next. What is
+ * committed depends on nothing but the history and what was committed before: not on the clock, nor on who runs what.
  */
 import type { Codec } from '../runtime/codec.ts'
 import { invariant, MillraceError } from '../runtime/errors.ts'
-import type { Log, TopicSpec } from '../runtime/log.ts'
+import type { Log, TaskWriter, TopicSpec } from '../runtime/log.ts'
 import { partitionOf } from '../runtime/partitioner.ts'
 import { type AddressedRecord, controlKinds } from '../runtime/record.ts'
 import { type Topology, topicOf } from '../runtime/topology.ts'
+import type { Turns } from '../runtime/turns.ts'
 import type { FeedPosition, RawEvent } from '../schemas/avro/types.ts'
 import { lastValues } from './topics.ts'
 
@@ -23,9 +24,15 @@ export type FeedItem = {
 export type FeedParts = {
   readonly log: Log
   readonly codec: Codec
-  readonly runner: { drain(): Promise<void> }
+  readonly turns: FeedTurns
   readonly topology: Topology
 }
+
+/** What a feed asks of the tasks. Between `begin` and `end` they go on only in `drain`, and until nothing is left to read. */
+export type FeedTurns = Pick<Turns, 'begin' | 'drain' | 'end'>
+
+/** Of tasks that go on by themselves, or that nobody runs now. */
+export const noTurns: FeedTurns = { begin: async () => false, drain: async () => {}, end: async () => {} }
 
 export type Feed = {
   /** Names the history: an interrupted feed of the same id is taken up where it stopped. */
@@ -57,19 +64,26 @@ const tickMs = 3_600_000
 
 /** Feeds what is not in yet, and lets all tasks finish. Answers how many items the history has, and how many were in before. */
 export async function feed(parts: FeedParts, feed: Feed): Promise<{ items: number; resumedAt: number }> {
-  const { log, runner } = parts
+  const { log, turns } = parts
   await log.createTopics([feedPositionsTopic])
-  const stored = (await feedPositions(log, parts.codec)).get(feed.id)
-  const before = stored?.ended && feed.again ? undefined : stored
-  const resumedAt = before?.items ?? 0
-  await runner.drain()
-  if (before?.ended) return { items: resumedAt, resumedAt }
-
+  // Once the writer is open, what a feed that was killed has committed can be read.
   const writer = await log.writer('feed')
+  const stored = (await feedPositions(log, parts.codec)).get(feed.id)
+  const interrupted = await turns.begin()
+  await turns.drain()
+  const before = stored?.ended && feed.again && !interrupted ? undefined : stored
+  const resumedAt = before?.items ?? 0
+  const items = before?.ended ? resumedAt : await feedFrom(resumedAt, writer, parts, feed)
+  await turns.end()
+  await writer.close()
+  return { items, resumedAt }
+}
+
+async function feedFrom(resumedAt: number, writer: TaskWriter, parts: FeedParts, feed: Feed): Promise<number> {
   const commit = async (chunk: Chunk, position: FeedPosition): Promise<void> => {
     feed.onAppend?.()
     await writer.commit({ outputs: [...chunk.records, positionRecord(parts.codec, feed.id, position, chunk.lastMs)] })
-    await runner.drain()
+    await parts.turns.drain()
     feed.onProgress?.(position.items)
   }
   let items = 0
@@ -94,8 +108,7 @@ export async function feed(parts: FeedParts, feed: Feed): Promise<{ items: numbe
   chunk = new Chunk(parts, endMs)
   if (Number.isFinite(endMs)) chunk.tick('source')
   await commit(chunk, { items, ended: true })
-  await writer.close()
-  return { items, resumedAt }
+  return items
 }
 
 /** The positions of all feeds that were ever begun, by id. */

@@ -4,6 +4,7 @@ import { basename, resolve } from 'node:path'
 import { partitionOf } from '../runtime/partitioner.ts'
 import { type AddressedRecord, controlKinds } from '../runtime/record.ts'
 import { topicOf } from '../runtime/topology.ts'
+import { Turns, tasksHere } from '../runtime/turns.ts'
 import type { RawFormat } from '../schemas/avro/types.ts'
 import { eventsOf, type FileEvent, openInput } from '../sources/files/events.ts'
 import type { Workspace } from '../workspace/workspace.ts'
@@ -30,7 +31,10 @@ export type IngestOptions = {
 export type IngestResult = Totals & { readonly resumedAt: number; readonly seconds: number }
 
 /** What events are written to, and under what definitions; `drain` lets the tasks keep up, where they are here. */
-export type IngestTarget = FeedParts & { readonly workspace: Workspace }
+export type IngestTarget = FeedParts & {
+  readonly workspace: Workspace
+  readonly runner: { drain(): Promise<void> }
+}
 
 const dayMs = 24 * 3600 * 1000
 const quietDays = 8
@@ -50,15 +54,16 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
   })
   try {
     const startedAt = performance.now()
-    await engine.runner.drain()
+    if (!history) await engine.runner.drain()
     const before = totalsOf(engine.runner.tasks)
     options.onStart?.(input.totalBytes)
     const name = path === '-' ? 'stdin' : basename(path)
     const { tenant } = engine.workspace
     const events = eventsOf(input.chunks, { tenant, format, name, history, now: Date.now })
+    const target = { ...engine, turns: new Turns({ ...engine, tasks: tasksHere(engine.runner.local) }) }
     const resumedAt = history
-      ? await feedHistory(engine, events, await historyId(path, format), options.onProgress)
-      : await appendNow(engine, events, options.onProgress)
+      ? await feedHistory(target, events, await historyId(path, format), options.onProgress)
+      : await appendNow(target, events, options.onProgress)
     const after = totalsOf(engine.runner.tasks)
     const added = Object.fromEntries(
       Object.entries(after).map(([counter, value]) => [counter, value - before[counter as keyof Totals]]),
@@ -87,8 +92,9 @@ export async function feedHistory(
   const { resumedAt } = await feed(target, {
     id,
     items: items(),
-    // Log time never runs ahead of the clock on the wall: live events may follow.
-    endMs: (lastMs) => Math.max(lastMs, Math.min(lastMs + windowMs + quietDays * dayMs, Date.now())),
+    // Log time never runs ahead of the clock on the wall: live events may follow. A history of nothing ends at 0, and so ends
+    // one that was given up.
+    endMs: (lastMs) => Math.max(0, lastMs, Math.min(lastMs + windowMs + quietDays * dayMs, Date.now())),
     again: true,
     onProgress: () => onProgress?.(position),
   })

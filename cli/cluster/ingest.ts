@@ -1,11 +1,14 @@
 /** Events of a file into the log of a cluster, whose processes take it from there. */
 import { basename } from 'node:path'
+import { Turns } from '../../runtime/turns.ts'
 import type { RawFormat } from '../../schemas/avro/types.ts'
 import { eventsOf, openInput } from '../../sources/files/events.ts'
 import { loadWorkspace } from '../../workspace/workspace.ts'
+import { noTurns } from '../feed.ts'
 import { appendNow, feedHistory, historyId } from '../ingest.ts'
 import type { ClusterPlace } from '../place.ts'
 import { openCluster } from './cluster.ts'
+import { TasksElsewhere } from './tasks-elsewhere.ts'
 
 export type ClusterIngestOptions = {
   /** A file, or `-` for standard input. */
@@ -43,7 +46,11 @@ export async function ingestIntoCluster(options: ClusterIngestOptions): Promise<
       }
     }
     // The tasks are elsewhere and keep up by themselves.
-    const target = { ...cluster, workspace, runner: { drain: async () => {} } }
+    const runner = { drain: async () => {} }
+    const tasks = new TasksElsewhere(cluster)
+    // Thrown into a live log a history is late, and holds nobody up.
+    const turns = (await tasks.areLive()) ? noTurns : new Turns({ ...cluster, tasks })
+    const target = { ...cluster, workspace, runner, turns }
     const resumedAt = history
       ? await feedHistory(target, counted(), await historyId(path, format), onProgress)
       : await appendNow(target, counted(), onProgress)

@@ -15,6 +15,7 @@ import type { Log } from '../../runtime/log.ts'
 import { type AddressedRecord, controlKinds } from '../../runtime/record.ts'
 import { changelogOf, inboxOf, type Topology, taskName } from '../../runtime/topology.ts'
 import { deployedTopology, replayTopology } from '../deployed-topology.ts'
+import { noTurns } from '../feed.ts'
 import {
   type Generation,
   generationLog,
@@ -191,6 +192,6 @@ async function takeOver(live: Live): Promise<Promotion> {
   if (!(await log.topics()).some(({ name }) => name === topology.stages[0]!.inbox)) return { ...result, takenOver: 0 }
   const ranges = await nextPortion({ log, codec }, shadow, { name: generation.name })
   if (sizeOf(ranges) === 0) return { ...result, takenOver: 0 }
-  const to = { log: shadow, codec, runner: { drain: async () => {} }, topology }
+  const to = { log: shadow, codec, topology, turns: noTurns }
   return { ...result, takenOver: await feedPortion(log, to, ranges, undefined) }
 }

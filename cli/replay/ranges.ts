@@ -80,7 +80,7 @@ async function firstAtOrAfter(log: Log, topic: string, partition: number, atMs: 
   return low
 }
 
-/** The first record at an offset or after it, leaving out markers, whose time is not the log's; undefined when there is none. */
+/** The first record at an offset or after it, leaving out markers and turns, whose time is not the log's; undefined when there is none. */
 export async function firstFrom(
   log: Log,
   topic: string,
@@ -88,7 +88,7 @@ export async function firstFrom(
   offset: number,
 ): Promise<StoredRecord | undefined> {
   for await (const batch of batchesOf(log, topic, partition, offset)) {
-    const first = batch.find(({ kind }) => kind !== controlKinds.marker)
+    const first = batch.find(({ kind }) => kind !== controlKinds.marker && kind !== controlKinds.turn)
     if (first) return first
   }
   return undefined

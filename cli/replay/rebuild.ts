@@ -10,6 +10,7 @@ import { Runner } from '../../runtime/runner.ts'
 import { RocksStores } from '../../runtime/stores/rocksdb.ts'
 import { defaultLimits } from '../../runtime/task.ts'
 import { allTopics, definitionsTopic, inboxOf, type Topology, topicOf } from '../../runtime/topology.ts'
+import { Turns, tasksHere } from '../../runtime/turns.ts'
 import type { Partitions } from '../../topologies/customer-data.ts'
 import { deployedTopology, replayTopology } from '../deployed-topology.ts'
 import { type FeedItem, type FeedParts, feed, feedPositions } from '../feed.ts'
@@ -56,7 +57,8 @@ export async function rebuild(live: Live, options: RebuildOptions): Promise<Repl
     const parts = { topology, log: shadow, stores, codec, definitions, limits: defaultLimits, observer: {} }
     const runner = await Runner.start(parts)
     onStart?.(sizeOf(ranges))
-    const records = await feedPortion(live.log, { log: shadow, codec, runner, topology }, ranges, onProgress)
+    const turns = new Turns({ ...parts, tasks: tasksHere(runner.tasks) })
+    const records = await feedPortion(live.log, { log: shadow, codec, topology, turns }, ranges, onProgress)
     const totals = totalsOf(runner.tasks)
     await runner.stop()
     const seconds = Math.round(performance.now() - startedAt) / 1000
@@ -135,7 +137,8 @@ class History {
           const { value: record, done } = await records.next()
           if (done) return
           this.read++
-          if (record.kind === controlKinds.marker) continue // has the time of whoever applied it, and moves no clock
+          // Has the time of whoever applied it, or gave it, and moves no clock.
+          if (record.kind === controlKinds.marker || record.kind === controlKinds.turn) continue
           clockMs = Math.max(clockMs, record.timestampMs)
           this.lastMs = Math.max(this.lastMs, clockMs)
           if (record.kind !== 'event' || !record.value) continue

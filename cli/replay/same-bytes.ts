@@ -5,11 +5,12 @@ import { MillraceError } from '../../runtime/errors.ts'
 import type { Log } from '../../runtime/log.ts'
 import { stageOf } from '../../runtime/stage.ts'
 import { changelogOf, taskName } from '../../runtime/topology.ts'
+import { checkpointKey } from '../changelog-tail.ts'
 import { deployedTopology } from '../deployed-topology.ts'
 import { ownTopics } from '../generation.ts'
 import type { Deployment } from '../place.ts'
 import { recordsOf } from '../topics.ts'
-import { checkpointKey, inputOffsetsOf } from './progress.ts'
+import { inputOffsetsOf } from './progress.ts'
 import { replayedStage, replayLog } from './replay.ts'
 
 /** Of one topic; keys are examples of those whose records differ, at most five. */

@@ -52,7 +52,9 @@ test('the deployment goes on in a replay, and what was before is deleted', async
   expect([inForce.status, inForce.stderr]).toEqual([1, expect.stringContaining('wide is in force')])
   for (const name of ['original', 'audit'])
     expect(await millraceJson(['replay', 'delete', name, ...place])).toMatchObject({ name })
-  expect((await millrace(['replay', 'list', ...place])).stdout).toMatch(/^ *wide +generation 1, \d+ topics, in force\n$/)
+  expect((await millrace(['replay', 'list', ...place])).stdout).toMatch(
+    /^ *wide +generation 1, \d+ topics, in force\n$/,
+  )
   const running = new Running(place)
   await running.url()
   expect((await running.end()).status).toBe(0)

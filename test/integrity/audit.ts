@@ -247,9 +247,9 @@ function isOfTime({ kind }: StoredRecord): boolean {
   return kind === controlKinds.tick || kind === controlKinds.sweep
 }
 
-/** Written by sources and by who applies definitions: what a task reacts to and did not write. */
+/** Written by sources, by who applies definitions and who gives turns: what a task reacts to and did not write. */
 function isOfSources(topic: string, { kind, key }: StoredRecord): boolean {
-  if (kind === 'marker') return true
+  if (kind === controlKinds.marker || kind === controlKinds.turn) return true
   return topic === 'events.raw' && (kind === 'event' || (kind === 'tick' && key === 'source'))
 }
 

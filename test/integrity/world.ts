@@ -12,6 +12,7 @@ import { stageOf } from '../../runtime/stage.ts'
 import { MemoryStores } from '../../runtime/stores/memory.ts'
 import { type DefinitionSource, defaultLimits } from '../../runtime/task.ts'
 import { allTopics, type Topology, taskName } from '../../runtime/topology.ts'
+import { Turns, tasksHere } from '../../runtime/turns.ts'
 import { generateTraffic } from '../../sources/traffic/traffic.ts'
 import { customerData, embeddedPartitions } from '../../topologies/customer-data.ts'
 import { definitionsFrom, manifestOf } from '../../workspace/manifest.ts'
@@ -62,7 +63,8 @@ export async function worldOf({ seed, events }: { readonly seed: number; readonl
     ...item,
     raw: { ...item.raw, source: 'ingest', payloadId: `history:${i + 1}` },
   }))
-  await feed({ log, codec, runner, topology }, { id: 'history', items: history, endMs: (lastMs) => lastMs })
+  const turns = new Turns({ log, codec, topology, tasks: tasksHere(runner.tasks) })
+  await feed({ log, codec, topology, turns }, { id: 'history', items: history, endMs: (lastMs) => lastMs })
   const live = items.slice(cut)
   for (let i = 0; i < live.length; i += eventsPerPayload) {
     const payload = live.slice(i, i + eventsPerPayload)

@@ -16,6 +16,7 @@ import type { Log } from '../../runtime/log.ts'
 import { Runner } from '../../runtime/runner.ts'
 import { MemoryStores } from '../../runtime/stores/memory.ts'
 import { defaultLimits } from '../../runtime/task.ts'
+import { Turns, tasksHere } from '../../runtime/turns.ts'
 import { generateTraffic } from '../../sources/traffic/traffic.ts'
 import { loadWorkspace, type Workspace } from '../../workspace/workspace.ts'
 
@@ -59,7 +60,7 @@ export class Deployment {
 
   /** Starts it, until nothing is left to do. */
   async settle(): Promise<void> {
-    await this.#run(({ runner }) => runner.drain())
+    await this.#run(async () => {})
   }
 
   /** Changes a file of the workspace, and brings it into force. */
@@ -93,7 +94,9 @@ export class Deployment {
     if (this.place.kind === 'folder') {
       const options = { dataFolder: this.place.dataFolder, workspaceFolder: this.#workspace, logTimeMs: startMs }
       const engine = await openEngine({ ...options, log: { sync: false, now: () => startMs } })
-      await use(engine, engine.workspace)
+      const turns = new Turns({ ...engine, tasks: tasksHere(engine.runner.local) })
+      await use({ ...engine, turns }, engine.workspace)
+      await engine.runner.drain()
       await engine.close()
       return
     }
@@ -106,7 +109,7 @@ export class Deployment {
     const stores = new MemoryStores()
     const parts = { topology, log, stores, codec, definitions: definitions.reader, limits: defaultLimits, observer: {} }
     const runner = await Runner.start(parts)
-    await use({ ...parts, runner }, workspace)
+    await use({ ...parts, turns: new Turns({ ...parts, tasks: tasksHere(runner.tasks) }) }, workspace)
     await runner.drain()
     await runner.stop()
     await cluster.close()
