@@ -22,6 +22,8 @@ export type ClusterIngestOptions = {
   readonly onStart?: (totalBytes: number | null) => void
   /** Called with the bytes that are written. */
   readonly onProgress?: (bytes: number) => void
+  /** Called while a history waits for a task, which may have no process. */
+  readonly onWaiting?: (task: string) => void
 }
 
 /** `events` are in the log; `resumedAt` of them, of a history that was interrupted, were in before. */
@@ -47,7 +49,7 @@ export async function ingestIntoCluster(options: ClusterIngestOptions): Promise<
     }
     // The tasks are elsewhere and keep up by themselves.
     const runner = { drain: async () => {} }
-    const tasks = new TasksElsewhere(cluster)
+    const tasks = new TasksElsewhere(cluster, (task) => options.onWaiting?.(task))
     // Thrown into a live log a history is late, and holds nobody up.
     const turns = (await tasks.areLive()) ? noTurns : new Turns({ ...cluster, tasks })
     const target = { ...cluster, workspace, runner, turns }

@@ -130,6 +130,7 @@ export class Metrics {
     this.#worker = worker
     this.#lagGauge(worker, topology, log)
     this.#standbyLagGauge(worker)
+    this.#heldGauge(worker)
     if (profiles) this.#redisGauge(profiles)
   }
 
@@ -158,6 +159,20 @@ export class Metrics {
             if (ends) gauge.set({ stage, partition }, Math.max(0, ends.stable - task.inputOffset))
           }),
         )
+      },
+    })
+  }
+
+  /** One that stays held while nobody loads a history waits for a load that was killed: it is to be begun again. */
+  #heldGauge(worker: Worker): void {
+    const gauge: Gauge<string> = new Gauge({
+      name: 'millrace_task_held',
+      help: '1 while a running task takes turns, as a history is being loaded.',
+      labelNames: task,
+      registers: [this.#registry],
+      collect() {
+        gauge.reset()
+        for (const { task: name, running } of worker.tasks) if (running) gauge.set(labelsOf(name), running.held ? 1 : 0)
       },
     })
   }

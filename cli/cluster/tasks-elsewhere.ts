@@ -8,6 +8,8 @@ import { ChangelogTail } from '../changelog-tail.ts'
 
 /** From one look at a task that is awaited to the next, at first and at most. */
 const lookMs = { first: 2, max: 20 }
+/** A task may be taking a long turn, or have no process. */
+const toldAfterMs = 5000
 
 /** Of a task that has never run. */
 const noCheckpoint = { inputOffset: 0, held: false, sweeping: false }
@@ -17,7 +19,14 @@ export class TasksElsewhere implements TurnTakers {
   readonly #sources = new Set<string>()
   readonly #tails = new Map<string, ChangelogTail>()
 
-  constructor({ log, codec, topology }: { readonly log: Log; readonly codec: Codec; readonly topology: Topology }) {
+  readonly #waiting: (task: string) => void
+
+  /** `waiting` hears of a task that is waited for, again and again while it is. */
+  constructor(
+    { log, codec, topology }: { readonly log: Log; readonly codec: Codec; readonly topology: Topology },
+    waiting: (task: string) => void,
+  ) {
+    this.#waiting = waiting
     for (const stage of topology.stages) {
       const { partitions, source } = inboxOf(topology, stage)
       for (let partition = 0; partition < partitions; partition++) {
@@ -47,9 +56,14 @@ export class TasksElsewhere implements TurnTakers {
   /** However long it takes: a task that has no process has one again some time. */
   async past(task: string, offset: number): Promise<void> {
     const tail = this.#tails.get(task)!
+    let tellMs = Date.now() + toldAfterMs
     for (let pauseMs = lookMs.first; ; pauseMs = Math.min(2 * pauseMs, lookMs.max)) {
       const { inputOffset, sweeping } = (await tail.checkpoint()) ?? noCheckpoint
       if (inputOffset > offset && !sweeping) return
+      if (Date.now() > tellMs) {
+        this.#waiting(task)
+        tellMs = Date.now() + 2 * toldAfterMs
+      }
       await new Promise((resolve) => setTimeout(resolve, pauseMs))
     }
   }

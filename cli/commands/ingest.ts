@@ -53,7 +53,7 @@ export function addIngest(program: Command): void {
       try {
         if (place.kind === 'cluster') {
           const { ingestIntoCluster } = await import('../cluster/ingest.ts')
-          const result = await ingestIntoCluster({ ...input, place })
+          const result = await ingestIntoCluster({ ...input, place, onWaiting })
           progress?.end()
           if (json) printJson(result)
           else console.log(clusterSummary(result))
@@ -68,6 +68,12 @@ export function addIngest(program: Command): void {
         progress?.end()
       }
     })
+}
+
+/** A history goes no faster than the stages that take it in. */
+function onWaiting(task: string): void {
+  const stage = task.slice(0, task.indexOf('/'))
+  console.error(`millrace: waiting for ${task}; is \`millrace run --stage ${stage}\`, or \`--all\`, running?`)
 }
 
 function clusterSummary({ events, resumedAt, seconds }: ClusterIngestResult): string {

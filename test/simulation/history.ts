@@ -111,7 +111,7 @@ class World {
       ),
     )
     for (let killed = true; killed; ) {
-      const tasks = new TasksElsewhere({ log, codec, topology })
+      const tasks = new TasksElsewhere({ log, codec, topology }, () => {})
       const turns = new Turns({
         log,
         codec,
@@ -171,11 +171,8 @@ class World {
   }
 
   async #hasUnread(stage: string, partition: number): Promise<boolean> {
-    const { inputOffset } = await new TasksElsewhere({
-      log: this.log,
-      codec: this.#codec,
-      topology: this.#topology,
-    }).progress(taskName(stage, partition))
+    const parts = { log: this.log, codec: this.#codec, topology: this.#topology }
+    const { inputOffset } = await new TasksElsewhere(parts, () => {}).progress(taskName(stage, partition))
     const topic = stageOf(this.#topology, stage).inbox.name
     return inputOffset < (await this.log.ends(topic, partition)).end
   }
