@@ -53,7 +53,15 @@ export function customerData(destinations: readonly string[], partitions: Partit
         cleanup: 'delete',
         retentionMs,
         key: 'tenant/client',
-        kinds: { bad: 'BadRow' },
+        kinds: { bad: 'BadRow', recovered: 'Replayed' },
+      },
+      {
+        name: 'events.failed',
+        partitions: partitions.identify,
+        cleanup: 'delete',
+        retentionMs,
+        key: 'tenant/client',
+        kinds: { failed: 'Event' },
       },
       {
         name: 'identity.requests',
@@ -110,7 +118,7 @@ export function customerData(destinations: readonly string[], partitions: Partit
         name: 'identify',
         inbox: 'events.raw',
         operators: [validate, identify],
-        emits: ['events.bad', 'identity.requests', 'events.identified'],
+        emits: ['events.bad', 'events.failed', 'identity.requests', 'events.identified'],
       },
       {
         name: 'graph',

@@ -5,11 +5,12 @@
 
 import type { BadRow, RawEvent } from '../../schemas/avro/types.ts'
 import { timestampMsMax, timestampMsMin, timestampText } from '../../schemas/timestamp.ts'
-import { columns } from './columns.ts'
+import { columns, uuid } from './columns.ts'
 import type { Draft } from './draft.ts'
 import { contextsText, unstructText } from './envelope.ts'
 import { type EnrichmentFailure, type ProtocolViolation, reportsMax, type SchemaViolation } from './failure.ts'
 import { processor } from './processor.ts'
+import { snowplow } from './schema-key.ts'
 import type { RowError } from './tsv.ts'
 
 /** Parameters as they came, merged, by name. */
@@ -108,50 +109,68 @@ function badRow(raw: RawEvent, atMs: number, kind: string, failure: object, payl
 
 const protocolFailure = (raw: RawEvent, atMs: number, messages: readonly ProtocolViolation[]): object => ({
   timestamp: iso(atMs),
-  vendor: raw.vendor ?? 'millrace',
-  version: raw.version ?? raw.format,
+  ...adapterOf(raw),
   messages: messages.slice(0, reportsMax),
 })
 
 function collectorPayload(raw: RawEvent): object {
   return {
-    vendor: raw.vendor ?? 'millrace',
-    version: raw.version ?? raw.format,
+    ...adapterOf(raw),
     querystring: raw.querystring === null ? [] : [...new URLSearchParams(raw.querystring)].map(nameValue),
-    contentType: raw.contentType,
-    body: raw.body === '' ? null : raw.body,
-    collector: raw.collector ?? raw.source,
-    encoding: 'UTF-8',
-    hostname: raw.hostname,
-    timestamp: iso(raw.collectorTstampMs),
-    ipAddress: raw.ipAddress,
-    useragent: raw.userAgent,
-    refererUri: raw.refererUri,
-    headers: raw.headers,
-    networkUserId: raw.networkUserId,
+    contentType: head(raw.contentType, 256),
+    body: bodyOf(raw),
+    collector: head(raw.collector ?? raw.source, 32),
+    ...requestOf(raw),
+    networkUserId: uuidOf(raw),
   }
 }
+
+/** One event of a POST as a POST of its own, which a collector would take as it is. */
+function bodyOf({ format, failure, vendor, body }: RawEvent): string | null {
+  if (body === '') return null
+  const isElement = format === 'tp2' && failure === null && (vendor === null || vendor === trackerVendor)
+  return isElement ? `{"schema":"${snowplow.payloadData}","data":[${body}]}` : body
+}
+
+const trackerVendor = 'com.snowplowanalytics.snowplow'
 
 function enrichedPayload(raw: RawEvent, event: Draft, parameters: Parameters): object {
   return {
     enriched: enriched(event),
     raw: {
-      vendor: raw.vendor ?? 'millrace',
-      version: raw.version ?? raw.format,
+      ...adapterOf(raw),
       parameters: Object.entries(parameters).map(([name, value]) => nameValue([name, textOf(value)])),
-      contentType: raw.contentType,
-      loaderName: raw.collector ?? raw.source,
-      encoding: 'UTF-8',
-      hostname: raw.hostname,
-      timestamp: iso(raw.collectorTstampMs),
-      ipAddress: raw.ipAddress,
-      useragent: raw.userAgent,
-      refererUri: raw.refererUri,
-      headers: raw.headers,
-      userId: raw.networkUserId,
+      contentType: head(raw.contentType, 256),
+      loaderName: head(raw.collector ?? raw.source, 32),
+      ...requestOf(raw),
+      userId: uuidOf(raw),
     },
   }
 }
+
+// The published schemas bound these texts. Parameters are bounded there as well, but are kept whole here, as in
+// Snowplow: without them nothing could be recovered.
+
+const adapterOf = ({ vendor, version, format }: RawEvent): object => ({
+  vendor: head(vendor ?? 'millrace', 64),
+  version: head(version ?? format, 16),
+})
+
+const requestOf = (raw: RawEvent): object => ({
+  encoding: 'UTF-8',
+  hostname: head(raw.hostname, 8_192),
+  timestamp: iso(raw.collectorTstampMs),
+  ipAddress: head(raw.ipAddress, 128),
+  useragent: head(raw.userAgent, 4_096),
+  refererUri: head(raw.refererUri, 8_192),
+  headers: raw.headers.map((header) => head(header, 8_192)),
+})
+
+const head = (text: string | null, length: number): string | null => text && wellFormed(text.slice(0, length))
+
+/** Cookies of others may hold what is none; the published schemas take nothing else, and the headers have it too. */
+const uuidOf = ({ networkUserId }: RawEvent): string | null =>
+  networkUserId !== null && uuid.test(networkUserId) ? networkUserId : null
 
 /** All 131 columns as Snowplow's own bad rows have them: flags as 0 and 1, decimals and self-describing parts as text. */
 function enriched(event: Draft): Readonly<Record<string, unknown>> {

@@ -43,6 +43,9 @@ export const invalid = (schemaKey: string, dataReports: readonly DataReport[]): 
   error: { error: 'ValidationError', dataReports },
 })
 
+/** Where in an event a violation of a schema stands. */
+export type FailureSource = 'unstruct' | 'contexts' | 'derived_contexts' | 'atomic_field'
+
 /** Reports of one kind in one bad row; what else is wrong is not told. */
 export const reportsMax = 100
 
@@ -55,6 +58,21 @@ export class Findings {
   readonly schema: SchemaViolation[] = []
   readonly derived: EnrichmentFailure[] = []
   readonly lengths: DataReport[] = []
+  /** What was held against a schema, by the place of its violation in `schema`. */
+  readonly refused = new Map<number, unknown>()
+  readonly #sources: FailureSource[] = []
+  readonly #sourcesFrom: number[] = []
+
+  /** Violations of schemas from here on are in that part of the event. */
+  reading(source: FailureSource): void {
+    this.#sources.push(source)
+    this.#sourcesFrom.push(this.schema.length)
+  }
+
+  /** Where the violation at that place in `schema` stands. */
+  sourceOf(index: number): FailureSource {
+    return this.#sources[this.#sourcesFrom.findLastIndex((from) => from <= index)] ?? 'atomic_field'
+  }
 
   /** A field that cannot be converted to its column. `field` is the tracker parameter or the column. */
   unreadable(field: string, message: string): void {

@@ -29,7 +29,7 @@ export function readFields(draft: Draft, fields: Fields, checker: Checker, findi
     const column = columns.get(name)
     if (column) setFromJson(draft, column, value, findings)
     else if (name === 'contexts') draft.contexts = checkContexts(value, checker, findings)
-    else if (name === 'derived_contexts') draft.derived_contexts = checkContexts(value, checker, findings)
+    else if (name === 'derived_contexts') draft.derived_contexts = checkContexts(value, checker, findings, name)
     else if (name === 'unstruct_event') unstruct = checkUnstruct(value, checker, findings)
     else findings.unknown(name)
   }

@@ -26,5 +26,6 @@ export const snowplow = {
   atomic: 'iglu:com.snowplowanalytics.snowplow/atomic/jsonschema/1-0-0',
   payloadData: 'iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4',
   unstructEvent: 'iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0',
+  failure: 'iglu:com.snowplowanalytics.snowplow/failure/jsonschema/1-0-0',
   contexts: 'iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1',
 } as const

@@ -11,7 +11,7 @@ import { type ColumnName, columnOf, setFromJson, uuid } from './columns.ts'
 import type { Draft } from './draft.ts'
 import type { Findings, Unexpected } from './failure.ts'
 import { isObject } from './json.ts'
-import { type Checked, type Checker, checkUnstruct } from './self-describing.ts'
+import { type Checked, type Checker, checkContexts, checkUnstruct } from './self-describing.ts'
 
 export type Call = Readonly<Record<string, unknown>>
 
@@ -49,21 +49,18 @@ export function readCall(draft: Draft, call: Call, checker: Checker, findings: F
   readIds(draft, call, findings)
   readTimes(draft, call, findings)
   readContext(draft, call, context, findings)
-  const entities: Checked[] = []
-  const attach = (checked: Checked | null): void => {
-    if (checked) entities.push(checked)
-  }
-  if (Object.keys(context).length > 0) attach(instanceOf('context', context, checker, findings))
+  const entities: unknown[] = []
+  if (Object.keys(context).length > 0) entities.push({ schema: uriOf('context'), data: context })
   const properties = objectOf(call, 'properties')
   if (type === 'page') {
     draft.event = 'page_view'
     set(draft, 'page_url', own(properties, 'url'), findings)
     set(draft, 'page_title', own(properties, 'title'), findings)
     set(draft, 'page_referrer', own(properties, 'referrer'), findings)
-    attach(instanceOf('page', { ...members(call, ['name', 'category']), properties }, checker, findings))
+    entities.push({ schema: uriOf('page'), data: { ...members(call, ['name', 'category']), properties } })
   } else draft.event = 'unstruct'
   const unstruct = type === 'page' ? null : unstructOf(type, call, properties, checker, findings)
-  draft.contexts = entities.map(({ json }) => json)
+  draft.contexts = checkContexts(entities, checker, findings)
   return unstruct
 }
 

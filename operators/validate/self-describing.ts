@@ -1,6 +1,6 @@
 /** Self-describing JSON: the envelopes of an event's own data and of its entities, opened and checked against their schemas. */
 import type { SelfDescribing } from '../../schemas/avro/types.ts'
-import { type DataReport, type Findings, invalid, type SchemaError } from './failure.ts'
+import { type DataReport, type FailureSource, type Findings, invalid, type SchemaError } from './failure.ts'
 import { isObject, parseJson } from './json.ts'
 import type { Schema, SchemaBook } from './schema-book.ts'
 import { isSchemaKey, snowplow } from './schema-key.ts'
@@ -13,23 +13,32 @@ export type Checked = { readonly schema: Schema; readonly json: SelfDescribing }
 
 /** The event within an `unstruct_event` envelope given as JSON text; null after something was found. */
 export function readUnstruct(field: string, text: string, checker: Checker, findings: Findings): Checked | null {
+  findings.reading('unstruct')
   const event = opened(field, text, unstructEvent, findings)
   return event === undefined ? null : checkInstance(event, checker, findings)
 }
 
 /** The entities within a `contexts` envelope given as JSON text: those that are as they should be. */
 export function readContexts(field: string, text: string, checker: Checker, findings: Findings): Entities {
+  findings.reading(field === 'derived_contexts' ? field : 'contexts')
   const list = opened(field, text, contexts, findings)
   return list === undefined ? [] : checkList(list, checker, findings)
 }
 
 /** As `readUnstruct`, of a JSON value, which may come without its envelope. */
 export function checkUnstruct(value: unknown, checker: Checker, findings: Findings): Checked | null {
+  findings.reading('unstruct')
   return checkInstance(unwrapped(value, unstructEvent), checker, findings)
 }
 
 /** As `readContexts`, of a JSON value, which may come without its envelope. */
-export function checkContexts(value: unknown, checker: Checker, findings: Findings): Entities {
+export function checkContexts(
+  value: unknown,
+  checker: Checker,
+  findings: Findings,
+  source: FailureSource = 'contexts',
+): Entities {
+  findings.reading(source)
   return checkList(unwrapped(value, contexts), checker, findings)
 }
 
@@ -83,7 +92,14 @@ function checkList(list: unknown, checker: Checker, findings: Findings): Entitie
   return entities
 }
 
-function checkInstance(value: unknown, { book, atMs }: Checker, findings: Findings): Checked | null {
+function checkInstance(value: unknown, checker: Checker, findings: Findings): Checked | null {
+  const violations = findings.schema.length
+  const checked = checkedInstance(value, checker, findings)
+  if (!checked) findings.refused.set(violations, value)
+  return checked
+}
+
+function checkedInstance(value: unknown, { book, atMs }: Checker, findings: Findings): Checked | null {
   const instance = instanceOf(value, findings)
   if (!instance) return null
   const { uri, data } = instance

@@ -246,7 +246,8 @@ describe('a bad event', () => {
       { effect: 'count', name: 'bad', by: 1 },
     ])
     expect(effects[2]).toMatchObject({ effect: 'emit', topic: 'events.bad', kind: 'bad', key: 'shop/client' })
-    expect(effects).toHaveLength(3)
+    expect(effects[3]).toMatchObject({ effect: 'emit', topic: 'events.failed', kind: 'failed', key: 'shop/client' })
+    expect(effects).toHaveLength(4)
     const row = (effects[2] as { value: BadRow }).value
     expect(row).toMatchObject({ tenant: 'shop', payloadId: 'a1c5a7c4-7d6e-4b1f-9d35-60a5f6b3a001', index: 3 })
     const { processor, failure, payload } = dataOf(row) as { processor: object; failure: object; payload: Payload }
@@ -310,7 +311,7 @@ describe('a bad event', () => {
     const row = badRow(rawOf(params, { index: 2 }))
     expect(kindOf(row)).toBe('tracker_protocol_violations/jsonschema/1-0-1')
     expect(messagesOf(row)).toEqual(messages)
-    expect((dataOf(row).payload as { body: string }).body).toBe(JSON.stringify(params))
+    expect(JSON.parse((dataOf(row).payload as { body: string }).body).data[0]).toEqual(params)
   })
 
   test.each<[string, string, unknown]>([
@@ -538,7 +539,7 @@ describe('for whatever comes', () => {
   const raw = fc
     .record({
       body,
-      format: fc.constantFrom<RawEvent['format']>('tp2', 'ndjson'),
+      format: fc.constantFrom<RawEvent['format']>('tp2', 'ndjson', 'tsv', 'segment', 'thrift'),
       querystring: fc.option(
         fc.oneof(
           text,
@@ -554,18 +555,21 @@ describe('for whatever comes', () => {
     fc.assert(
       fc.property(raw, (raw) => {
         const effects = effectsOf(raw)
-        expect(effects).toHaveLength(3)
         expect(effects[0]).toEqual({ effect: 'count', name: 'raw.events', by: 1 })
-        const [, outcome, out] = effects
+        const [, outcome, out, failed, ...others] = effects
+        expect(others).toEqual([])
         if (out?.effect === 'pass') {
           expect(outcome).toEqual({ effect: 'count', name: 'valid', by: 1 })
           const bytes = schemaType('Event').toBuffer(out.value)
           expect({ ...(schemaType('Event').fromBuffer(bytes) as Event) }).toEqual({ ...(out.value as Event) })
+          expect(failed).toBeUndefined()
         } else {
           expect(outcome).toEqual({ effect: 'count', name: 'bad', by: 1 })
           const row = (out as { value: BadRow }).value
           expect(schemaType('BadRow').toBuffer(row).length).toBeLessThan(recordBytesMax)
           expect(Object.keys(dataOf(row))).toEqual(['processor', 'failure', 'payload'])
+          if (failed?.effect === 'emit')
+            expect(schemaType('Event').toBuffer(failed.value).length).toBeLessThan(recordBytesMax)
         }
         expect(effectsOf(raw)).toEqual(effects)
       }),

@@ -18,6 +18,7 @@ import {
 } from './bad-row.ts'
 import { columnOf, setColumn } from './columns.ts'
 import { type Draft, newDraft } from './draft.ts'
+import { failedEvent } from './failed-event.ts'
 import { Findings, invalid, type ProtocolViolation } from './failure.ts'
 import { fingerprint } from './fingerprint.ts'
 import { isIgluWebhook, webhookParams } from './iglu-webhook.ts'
@@ -38,7 +39,7 @@ export const eventBytesMax = 224 * 1024
 
 /**
  * In: `event` (RawEvent) of `events.raw` by tenant/client; other kinds are passed on as they are. No state. Out, in place:
- * `event` (Event) to the next operator, or `bad` (BadRow) to `events.bad`. Counts raw.events = valid + bad. Depends on
+ * `event` (Event) to the next operator, or `bad` (BadRow) to `events.bad`, and to `events.failed` what was good of the event, where it could be read. Counts raw.events = valid + bad. Depends on
  * the record, its log time and the tenant's schemas alone; throws on nothing a stranger can send. Formats and limits:
  * Snowplow's, as its documentation states them; where we differ, docs/decisions says so.
  */
@@ -48,9 +49,9 @@ export const validate: Operator<Inbound, null, Definitions> = {
   process({ kind, key, value }, { definitions, logTimeMs }: Context<null, Definitions>): readonly Effect[] {
     if (kind !== 'event') return [pass(kind, key, value)]
     const read = eventOf(value as RawEvent, definitions, logTimeMs)
-    return 'bad' in read
-      ? [counted, countedBad, emit('events.bad', 'bad', key, read.bad)]
-      : [counted, countedValid, pass('event', key, read.event)]
+    if ('event' in read) return [counted, countedValid, pass('event', key, read.event)]
+    const bad = [counted, countedBad, emit('events.bad', 'bad', key, read.bad)]
+    return read.failed ? [...bad, emit('events.failed', 'failed', key, read.failed)] : bad
   },
 }
 
@@ -58,7 +59,8 @@ const counted = count('raw.events')
 const countedValid = count('valid')
 const countedBad = count('bad')
 
-type Read = { readonly event: Event } | { readonly bad: BadRow }
+/** Failed: the event's shape, where there was enough to read of it. */
+type Read = { readonly event: Event } | { readonly bad: BadRow; readonly failed?: Event }
 
 function eventOf(raw: RawEvent, definitions: Definitions | undefined, atMs: number): Read {
   if (!definitions) return { bad: genericError(raw, atMs, [`tenant ${raw.tenant} has no definitions`]) }
@@ -178,19 +180,20 @@ function finished(
     })
   }
   if (findings.parse.length > 0) findings.schema.push(invalid(snowplow.atomic, findings.parse))
-  if (findings.schema.length > 0) return { bad: schemaViolations(raw, atMs, findings.schema, draft, fields) }
+  // a bad row tells of the first phase that failed, and shows the event as it was then; a failed event tells of all
+  let bad = findings.schema.length > 0 ? schemaViolations(raw, atMs, findings.schema, draft, fields) : null
 
   setUrls(draft, findings)
   setSchemaKey(draft, unstruct, findings)
   draft.event_fingerprint ??= fingerprint(fields, unfingerprinted)
   draft.derived_tstamp ??= derivedMs(draft, findings)
   draft.event_id ??= missingEventId(raw, draft)
-  if (findings.derived.length > 0) return { bad: enrichmentFailures(raw, atMs, findings.derived, draft, fields) }
+  if (findings.derived.length > 0) bad ??= enrichmentFailures(raw, atMs, findings.derived, draft, fields)
   if (findings.lengths.length > 0) {
-    const violations = [invalid(snowplow.atomic, findings.lengths)]
-    return { bad: schemaViolations(raw, atMs, violations, draft, fields) }
+    bad ??= schemaViolations(raw, atMs, [invalid(snowplow.atomic, findings.lengths)], draft, fields)
   }
-  return withinSize(raw, draft, atMs)
+  if (!bad) return withinSize(raw, draft, atMs)
+  return { bad, failed: failedEvent(draft, findings, fields, atMs, eventBytesMax) }
 }
 
 /** What the source says of the event, where the event itself does not. */
@@ -257,6 +260,8 @@ const referrerColumns = {
 function setSchemaKey(draft: Draft, unstruct: Checked | null, findings: Findings): void {
   const key = draft.event === 'unstruct' ? unstruct?.schema : schemaKeyOfEvent(draft.event)
   if (!key) {
+    // that it has no type, or no data, was found before
+    if (findings.schema.length > 0 && (draft.event === null || draft.event === 'unstruct')) return
     findings.underivable('event', draft.event, 'a type of event that has a schema')
     return
   }
@@ -316,7 +321,7 @@ function failedPayload(raw: RawEvent, { kind, field, message, ...size }: Failed,
   if (raw.format !== 'tp2' && raw.format !== 'segment') return formatViolation(raw, atMs, message)
   const value = (field === 'contentType' ? raw.contentType : raw.body)?.slice(0, quotedLengthMax) ?? null
   const violation: ProtocolViolation =
-    kind === 'json' ? { field, value, error: message } : { field, value, expectation: message }
+    kind === 'json' ? { field, value, error: message } : { field, value, expectation: message.slice(0, 256) }
   const violated = raw.format === 'segment' ? adapterFailures : trackerProtocolViolations
   return violated(raw, atMs, [violation])
 }
