@@ -58,7 +58,7 @@ test('KAFKA-20685: writes of a transaction that was aborted are in no store, tho
   await fleet.run(2000)
   lost = true
   await fleet.send(100)
-  await fleet.clock.advance(10)
+  await fleet.clock.advance(50) // a task that has just committed a little waits for more
   back.gate.stop()
   lost = false
   expect(fleet.log.openTransactions().length).toBeGreaterThan(0)
@@ -187,7 +187,7 @@ test('Faust #47: a restore ends though a dead process has left a transaction ope
   await fleet.run(2000)
   lost = true
   await fleet.send(100)
-  await fleet.clock.advance(10)
+  await fleet.clock.advance(50) // a task that has just committed a little waits for more
   a.gate.stop()
   lost = false
   const open = fleet.log.openTransactions()
