@@ -87,6 +87,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       definitionsFrom([manifest, ...bodies], tenantKey),
     )
     const { records } = manifestOf(workspace)
+    // what names a secret that is not there is refused before it comes into force
+    definitionsFrom(records, tenantKey)
     await applyDefinitions({ topology, log, codec, reader, records, logTimeMs: options.logTimeMs })
     const { observer = {} } = options
     const apart = options.threads === 'apart' ? stageThreads : []

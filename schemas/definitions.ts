@@ -18,6 +18,129 @@ export type Definitions = {
   readonly segments: readonly SegmentDefinition[]
   readonly destinations: readonly DestinationDefinition[]
   readonly consent: ConsentRules
+  readonly enrichments: EnrichmentRules
+  /** Values of the environment variables that the enrichments name. Never in the log, as `tenantKey`. */
+  readonly secrets: ReadonlyMap<string, string>
+}
+
+// --- enrichments ---
+
+/**
+ * What VALIDATE adds to an event, or takes from it, beyond what it always does (timestamps, URLs, a fingerprint). Null,
+ * false and an empty list: not at all.
+ */
+export type EnrichmentRules = {
+  readonly fingerprint: FingerprintRule
+  readonly userAgent: boolean
+  readonly referers: RefererRule | null
+  readonly campaigns: CampaignRule | null
+  /** The entity of what a link carries over; its columns are always set. */
+  readonly crossNavigation: boolean
+  /** Names, of which each cookie that was sent becomes an entity. */
+  readonly cookies: readonly string[]
+  /** Names in lower case, of which each header that was sent becomes an entity. */
+  readonly headers: readonly string[]
+  readonly bots: boolean
+  /** How many of an address's last parts are hidden. */
+  readonly ipAnonymisation: { readonly octets: number; readonly segments: number } | null
+  readonly pseudonyms: PseudonymRule | null
+}
+
+export const hashAlgorithms = ['MD5', 'SHA-1', 'SHA-256', 'SHA-384', 'SHA-512'] as const
+export type HashAlgorithm = (typeof hashAlgorithms)[number]
+
+export type FingerprintRule = {
+  readonly algorithm: HashAlgorithm
+  /** Parameters of the tracker protocol that do not count. */
+  readonly exclude: readonly string[]
+}
+
+export type RefererRule = {
+  /** Hosts; `*.` in front stands for all of their subdomains. */
+  readonly internalDomains: readonly string[]
+  /** Looked up before the built-in ones. */
+  readonly sources: readonly RefererSource[]
+}
+
+export type RefererSource = {
+  /** search, social, email, chatbot, paid, … */
+  readonly medium: string
+  readonly source: string
+  /** `host` or `host/path`; a host stands for its subdomains too, and `google.*` for every country's. */
+  readonly domains: readonly string[]
+  /** Of the referrer's querystring: the first that is there is the search term. */
+  readonly parameters: readonly string[]
+}
+
+/** Parameters of the page's querystring; of several the first that has a value is taken. */
+export type CampaignRule = {
+  readonly medium: readonly string[]
+  readonly source: readonly string[]
+  readonly term: readonly string[]
+  readonly content: readonly string[]
+  readonly campaign: readonly string[]
+  readonly clickIds: readonly { readonly parameter: string; readonly network: string }[]
+}
+
+export type PseudonymRule = {
+  readonly algorithm: HashAlgorithm
+  /** The last whose time has come in log time is used: so keys are rotated. The first is for all time before. */
+  readonly salts: readonly { readonly env: string; readonly fromMs: number | null }[]
+  /** Only events that were sent with the header SP-Anonymous. */
+  readonly anonymousOnly: boolean
+  readonly columns: readonly PseudonymColumn[]
+  readonly data: readonly PseudonymData[]
+}
+
+/** The columns that can hold what identifies a person. */
+export const pseudonymColumns = [
+  'user_id',
+  'user_ipaddress',
+  'user_fingerprint',
+  'domain_userid',
+  'network_userid',
+  'ip_organization',
+  'ip_domain',
+  'tr_orderid',
+  'ti_orderid',
+  'mkt_term',
+  'mkt_content',
+  'se_category',
+  'se_action',
+  'se_label',
+  'se_property',
+  'mkt_clickid',
+  'refr_domain_userid',
+  'domain_sessionid',
+] as const
+export type PseudonymColumn = (typeof pseudonymColumns)[number]
+
+/** Places in self-describing data: of the event itself, or of an entity, derived or not. */
+export type PseudonymData = {
+  /** `iglu:vendor/name/jsonschema/1-*-*`. */
+  readonly criterion: string
+  readonly paths: readonly (readonly PathStep[])[]
+}
+
+/** A step of a JSONPath: `.name`, `[0]`, `[*]`, or `..name` (at any depth). */
+export type PathStep =
+  | { readonly step: 'member'; readonly name: string }
+  | { readonly step: 'index'; readonly index: number }
+  | { readonly step: 'every' }
+  | { readonly step: 'anywhere'; readonly name: string }
+
+/** Of a tenant that has decided nothing. */
+export const defaultEnrichments: EnrichmentRules = {
+  fingerprint: { algorithm: 'MD5', exclude: ['eid', 'nuid', 'stm', 'cv'] },
+  userAgent: false,
+  referers: null,
+  campaigns: null,
+  crossNavigation: false,
+  cookies: [],
+  headers: [],
+  bots: false,
+  ipAnonymisation: null,
+  pseudonyms: null,
 }
 
 // --- identity ---

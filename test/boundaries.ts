@@ -16,7 +16,17 @@ type Rule = {
   readonly packages?: readonly string[]
 }
 
-const pure = ['ajv', 'ajv-draft-04', 'ajv-formats', 'avsc', 'big.js', 'node:crypto']
+const pure = [
+  'ajv',
+  'ajv-draft-04',
+  'ajv-formats',
+  'avsc',
+  'big.js',
+  'ipaddr.js',
+  'isbot',
+  'ua-parser-js',
+  'node:crypto',
+]
 
 /** Folders end in a slash and hold all that is below them; `x/*.ts` are the files of x itself. */
 const rules: readonly Rule[] = [

@@ -1,5 +1,5 @@
 /** A shop's identity rules, for tests. */
-import type { Definitions, IdentityRules, NamespaceRule } from '../schemas/definitions.ts'
+import { type Definitions, defaultEnrichments, type IdentityRules, type NamespaceRule } from '../schemas/definitions.ts'
 
 const rule = (
   namespace: string,
@@ -44,5 +44,7 @@ export function shopDefinitions(identity: IdentityRules = shopIdentity): Definit
     segments: [],
     destinations: [],
     consent: { purposes: [], signals: [] },
+    enrichments: defaultEnrichments,
+    secrets: new Map(),
   }
 }

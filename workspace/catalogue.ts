@@ -1,6 +1,7 @@
 /** What a tenant's Iglu schemas say of events and entities: which there are, which fields they have, of which type. */
 
 import type { ValuePath } from '../schemas/definitions.ts'
+import { derivedEntitySchemas } from '../schemas/derived-entities.ts'
 import columns from '../schemas/enriched-event-columns.json' with { type: 'json' }
 import { hint, quote } from './problem.ts'
 
@@ -27,6 +28,11 @@ const columnTypes: ReadonlyMap<string, FieldType> = new Map(
     if (type === 'integer' || type === 'number') return [[name, 'number']]
     return [[name, type === 'boolean' || type === 'timestamp' ? type : 'string']]
   }),
+)
+
+/** Entities that enrichments add, by name: known without a schema of the workspace. */
+const derivedEntities: ReadonlyMap<string, readonly JsonObject[]> = new Map(
+  Object.entries(derivedEntitySchemas).map(([key, schema]) => [key.split('/')[1]!, [schema]]),
 )
 
 export class Catalogue {
@@ -66,10 +72,11 @@ export class Catalogue {
       const owner = event === anyEvent ? 'any event' : `the event ${quote(event)}`
       return this.#resolveField(schemas, owner, { in: 'event', path: rest }, rest)
     }
-    const schemas = this.#byName.get(head)
+    const schemas = this.#byName.get(head) ?? derivedEntities.get(head)
     if (!schemas) {
       const near = hint(head, [
         ...this.#byName.keys(),
+        ...derivedEntities.keys(),
         ...(rest.length === 0 ? columnTypes.keys() : []),
         'event',
         'column',

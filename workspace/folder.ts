@@ -16,11 +16,13 @@ export type Files = {
 }
 
 const requiredFiles = ['millrace.yaml', 'identity.yaml', 'consent.yaml'] as const
-const optionalFiles = ['collector.yaml'] as const
+const optionalFiles = ['collector.yaml', 'enrichments.yaml', 'referers.yaml'] as const
 const rootFiles: readonly string[] = [...requiredFiles, ...optionalFiles]
 const folders = ['traits', 'segments', 'destinations', 'schemas'] as const
 
 const fileBytesMax = 131_072
+/** Of a file that is a list of others' making. */
+const listBytesMax = 524_288
 const filesMax = 1_000
 const schemaDepth = 4
 
@@ -41,7 +43,7 @@ export async function readFiles(folder: string, problems: Problem[]): Promise<Fi
   const root = new Map<string, string>()
   for (const name of entries ? rootFiles : []) {
     if (entries!.some((entry) => entry.name === name)) {
-      const text = await reader.text(name)
+      const text = await reader.text(name, name === 'referers.yaml' ? listBytesMax : fileBytesMax)
       if (text !== undefined) root.set(name, text)
     } else if (requiredFiles.some((required) => required === name)) report(name, 'no such file', `a file ${name}`)
   }
@@ -80,7 +82,7 @@ class Reader {
   }
 
   /** Undefined after a problem was noted. */
-  async text(path: string): Promise<string | undefined> {
+  async text(path: string, bytesMax = fileBytesMax): Promise<string | undefined> {
     this.#files++
     if (this.#files > filesMax) {
       if (this.#files === filesMax + 1) this.#report(path, `more than ${filesMax} files`, 'at most as many')
@@ -93,8 +95,8 @@ class Reader {
         return undefined
       }
       const { size } = file
-      if (size > fileBytesMax) {
-        this.#report(path, `${size} bytes`, `at most ${fileBytesMax}`)
+      if (size > bytesMax) {
+        this.#report(path, `${size} bytes`, `at most ${bytesMax}`)
         return undefined
       }
       return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(join(this.#folder, path)))

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Definition } from '../schemas/avro/types.ts'
+import { defaultEnrichments } from '../schemas/definitions.ts'
 import { canonicalJson, sha256Hex } from './canonical.ts'
 import { definitionsFrom, manifestOf } from './manifest.ts'
 import { loadWorkspace } from './workspace.ts'
@@ -10,7 +11,7 @@ const retail = await loadWorkspace('examples/retail')
 
 test('definitions come back from their records exactly, in whatever order these come', () => {
   const { hash, records } = manifestOf(retail, { version: 7, actor: 'ada' })
-  const { tenant, schemas, identity, consent, traits, segments, destinations } = retail
+  const { tenant, schemas, identity, consent, enrichments, traits, segments, destinations } = retail
   fc.assert(
     fc.property(fc.shuffledSubarray([...records], { minLength: records.length }), (shuffled) => {
       expect(definitionsFrom(shuffled, tenantKey)).toEqual({
@@ -21,6 +22,8 @@ test('definitions come back from their records exactly, in whatever order these 
         schemas,
         identity,
         consent,
+        enrichments,
+        secrets: new Map(),
         traits,
         segments,
         destinations,
@@ -83,4 +86,35 @@ test('canonical JSON is JSON with one spelling for what is equal', () => {
     }),
   )
   expect(canonicalJson({ b: 1, a: [true, null], c: undefined })).toBe('{"a":[true,null],"b":1}')
+})
+
+const salted = (env: string) => ({
+  ...retail,
+  enrichments: {
+    ...retail.enrichments,
+    pseudonyms: {
+      algorithm: 'SHA-256' as const,
+      salts: [{ env, fromMs: null }],
+      anonymousOnly: false,
+      columns: ['user_id' as const],
+      data: [],
+    },
+  },
+})
+
+test('secrets come from the environment, and one that is not there is refused by its name', () => {
+  const { hash, records } = manifestOf(salted('SHOP_SALT'))
+  expect(definitionsFrom(records, tenantKey, hash, { SHOP_SALT: 'pepper' }).secrets).toEqual(
+    new Map([['SHOP_SALT', 'pepper']]),
+  )
+  expect(() => definitionsFrom(records, tenantKey, hash, {})).toThrow('the environment variable SHOP_SALT')
+  expect(definitionsFrom(records, tenantKey, hash, null).secrets).toEqual(new Map())
+  expect(JSON.stringify(records)).not.toContain('pepper')
+})
+
+test('a manifest of before there were enrichments has none', () => {
+  const [manifest, ...bodies] = [...manifestOf(retail).records].reverse()
+  const listed = (JSON.parse(manifest!.body) as { kind: string }[]).filter(({ kind }) => kind !== 'enrichments')
+  const older = { ...manifest!, body: JSON.stringify(listed) }
+  expect(definitionsFrom([older, ...bodies], tenantKey).enrichments).toEqual(defaultEnrichments)
 })

@@ -1,7 +1,7 @@
 /** A workspace as records of the topic `definitions`, and `Definitions` made of such records again. */
 import { invariant, MillraceError } from '../runtime/errors.ts'
 import type { Definition, DefinitionKind } from '../schemas/avro/types.ts'
-import type { Definitions } from '../schemas/definitions.ts'
+import { type Definitions, defaultEnrichments, type EnrichmentRules } from '../schemas/definitions.ts'
 import { byText, canonicalJson, sha256Hex } from './canonical.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -33,6 +33,7 @@ export function manifestOf(workspace: Workspace, { version = 1, actor = 'workspa
     ...[...workspace.schemas].map(([key, text]) => recordOf('schema', key, text)),
     recordOf('identity', 'identity', canonicalJson(workspace.identity)),
     recordOf('consent', 'consent', canonicalJson(workspace.consent)),
+    recordOf('enrichments', 'enrichments', canonicalJson(workspace.enrichments)),
     ...workspace.traits.map((trait) => recordOf('trait', trait.id, canonicalJson(trait))),
     ...workspace.segments.map((segment) => recordOf('segment', segment.id, canonicalJson(segment))),
     ...workspace.destinations.map((destination) => recordOf('destination', destination.id, canonicalJson(destination))),
@@ -44,9 +45,15 @@ export function manifestOf(workspace: Workspace, { version = 1, actor = 'workspa
 
 /**
  * The definitions of the manifest among the records: of the one with that hash, or of the only one. Other records may
- * stand among them, in any order. DEFINITION_MISSING when a body, or the manifest, is not there.
+ * stand among them, in any order. DEFINITION_MISSING when a body, or the manifest, is not there; CONFIG_INVALID when the
+ * environment lacks a secret that they name. Who only reads definitions has no secrets, and gives no environment (null).
  */
-export function definitionsFrom(records: Iterable<Definition>, tenantKey: Uint8Array, hash?: string): Definitions {
+export function definitionsFrom(
+  records: Iterable<Definition>,
+  tenantKey: Uint8Array,
+  hash?: string,
+  env: NodeJS.ProcessEnv | null = process.env,
+): Definitions {
   const byHash = new Map<string, Definition>()
   let manifest: Definition | undefined
   for (const record of records) {
@@ -70,6 +77,8 @@ export function definitionsFrom(records: Iterable<Definition>, tenantKey: Uint8A
   const [identity] = parsed<Definitions['identity']>('identity')
   const [consent] = parsed<Definitions['consent']>('consent')
   invariant(identity && consent, 'a manifest lists identity and consent')
+  // manifests of before there were enrichments have none
+  const [enrichments = defaultEnrichments] = parsed<EnrichmentRules>('enrichments')
   return {
     tenant,
     version,
@@ -81,5 +90,20 @@ export function definitionsFrom(records: Iterable<Definition>, tenantKey: Uint8A
     segments: parsed('segment'),
     destinations: parsed('destination'),
     consent,
+    enrichments,
+    secrets: env === null ? new Map() : secretsOf(enrichments, env),
   }
+}
+
+function secretsOf({ pseudonyms }: EnrichmentRules, env: NodeJS.ProcessEnv): ReadonlyMap<string, string> {
+  const secrets = new Map<string, string>()
+  for (const { env: name } of pseudonyms?.salts ?? []) {
+    const secret = env[name]
+    if (!secret) {
+      const what = `the environment variable ${name}, which enrichments.yaml names as a salt of pseudonyms, is not set`
+      throw new MillraceError('CONFIG_INVALID', what)
+    }
+    secrets.set(name, secret)
+  }
+  return secrets
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { MillraceError } from '../runtime/errors.ts'
+import { defaultEnrichments } from '../schemas/definitions.ts'
 import { defaultCollector } from './collector.ts'
 import { formatProblem } from './problem.ts'
 import { checkWorkspace, loadWorkspace } from './workspace.ts'
@@ -108,6 +109,7 @@ test('a sound workspace is lowered whole', async () => {
         { match: { event: 'consent', where: null }, granted: false, purposes: ['marketing'] },
       ],
     },
+    enrichments: defaultEnrichments,
     traits: [
       {
         id: 'email',
@@ -220,7 +222,7 @@ const refused: readonly (readonly [string, Readonly<Record<string, string | Buff
     'a misnamed file',
     { 'identity.yaml': null, 'identiy.yaml': sound['identity.yaml']! },
     [
-      "identiy.yaml: found 'identiy.yaml', expected one of millrace.yaml, identity.yaml, consent.yaml, collector.yaml (did you mean 'identity.yaml'?)",
+      "identiy.yaml: found 'identiy.yaml', expected one of millrace.yaml, identity.yaml, consent.yaml, collector.yaml, enrichments.yaml, referers.yaml (did you mean 'identity.yaml'?)",
       'identity.yaml: found no such file, expected a file identity.yaml',
     ],
   ],

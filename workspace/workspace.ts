@@ -1,19 +1,23 @@
 /** A workspace: the folder of YAML and JSON in which a tenant decides everything, read and checked as a whole. */
-import type {
-  ConsentRules,
-  DestinationDefinition,
-  IdentityRules,
-  SegmentDefinition,
-  TraitDefinition,
+import {
+  type ConsentRules,
+  type DestinationDefinition,
+  defaultEnrichments,
+  type EnrichmentRules,
+  type IdentityRules,
+  type SegmentDefinition,
+  type TraitDefinition,
 } from '../schemas/definitions.ts'
 import { byText } from './canonical.ts'
 import { Catalogue } from './catalogue.ts'
 import { type CollectorSettings, defaultCollector, readCollector } from './collector.ts'
 import { readConsent } from './consent.ts'
 import { readDestination } from './destinations.ts'
+import { readEnrichments } from './enrichments.ts'
 import { readFiles } from './folder.ts'
 import { readIdentity } from './identity.ts'
 import { type Problem, problemsError, quote } from './problem.ts'
+import { readReferers } from './referers.ts'
 import { readSchemas, schemaText } from './schemas.ts'
 import { readSegment } from './segments.ts'
 import { environmentVariable, id, idExpected, idPattern, mapping, text } from './shape.ts'
@@ -31,6 +35,7 @@ export type Workspace = {
   readonly schemas: ReadonlyMap<string, string>
   readonly identity: IdentityRules
   readonly consent: ConsentRules
+  readonly enrichments: EnrichmentRules
   readonly traits: readonly TraitDefinition[]
   readonly segments: readonly SegmentDefinition[]
   readonly destinations: readonly DestinationDefinition[]
@@ -70,6 +75,10 @@ export async function checkWorkspace(folder: string): Promise<Checked> {
   const identity = identitySource && readIdentity(identitySource, catalogue)
   const consentSource = sourceOf('consent.yaml')
   const consent = consentSource && readConsent(consentSource, catalogue)
+  const enrichmentsSource = sourceOf('enrichments.yaml')
+  const referersSource = sourceOf('referers.yaml')
+  const referers = referersSource ? readReferers(referersSource) : []
+  const enrichments = enrichmentsSource ? readEnrichments(enrichmentsSource, referers ?? []) : defaultEnrichments
 
   const traitEntries = entriesOf('traits')
   const traits = traitEntries.map((entry) => readTrait(entry, catalogue))
@@ -84,7 +93,9 @@ export async function checkWorkspace(folder: string): Promise<Checked> {
   }
   const destinations = entriesOf('destinations').map((entry) => readDestination(entry, scope))
 
-  if (problems.length > 0 || !settings || !collector || !identity || !consent) return { workspace: null, problems }
+  if (problems.length > 0 || !settings || !collector || !identity || !consent || !enrichments) {
+    return { workspace: null, problems }
+  }
   const schemas = new Map([...parsed].map(([key, schema]): [string, string] => [key, schemaText(schema)]))
   const workspace = {
     ...settings,
@@ -92,6 +103,7 @@ export async function checkWorkspace(folder: string): Promise<Checked> {
     schemas: new Map([...schemas].sort(([a], [b]) => byText(a, b))),
     identity,
     consent,
+    enrichments,
     traits: present(traits),
     segments: present(segments),
     destinations: present(destinations),

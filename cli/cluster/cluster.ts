@@ -88,11 +88,13 @@ export class ClusterDefinitions {
   readonly reader: DefinitionReader
   readonly #cluster: Cluster
   readonly #workspace: Workspace
+  readonly #tenantKey: Uint8Array
   readonly #key: Definition
 
   constructor(cluster: Cluster, workspace: Workspace, tenantKey: Uint8Array) {
     this.#cluster = cluster
     this.#workspace = workspace
+    this.#tenantKey = tenantKey
     this.#key = keyRecord(workspace.tenant, tenantKey)
     this.reader = new DefinitionReader(cluster.log, cluster.codec, (manifest, bodies) =>
       definitionsFrom([manifest, ...bodies], tenantKey),
@@ -101,11 +103,12 @@ export class ClusterDefinitions {
 
   /**
    * Brings the workspace into force where nothing is yet, or `always`. CONFIG_INVALID when the deployment was begun under
-   * another tenant key: the same customers would get other profiles.
+   * another tenant key: the same customers would get other profiles; or when a secret is not there that they name.
    */
   async apply({ always }: { readonly always: boolean }): Promise<InForce & { readonly same: boolean }> {
     const { tenant } = this.#workspace
     const manifest = manifestOf(this.#workspace)
+    definitionsFrom(manifest.records, this.#tenantKey)
     for (;;) {
       const latest = await this.reader.latest(tenant)
       if (latest && !this.reader.has(tenant, this.#key.hash)) {

@@ -42,13 +42,14 @@ export function addCollect(program: Command): void {
         import('../generation.ts'),
       ])
       await untilSignal(async (onFatal, stopping) => {
-        const { tenant, collector: settings } = await loadWorkspace(options.workspace)
+        const { tenant, collector: settings, enrichments } = await loadWorkspace(options.workspace)
         const metrics = collectorMetrics(() => collector.counters)
         let target: Target | undefined
         const collector = createCollector({
           target: () => target,
           tenantOf: () => tenant,
           ...collectorOptions(settings, process.env),
+          keptCookies: enrichments.cookies,
           metrics,
         })
         const port = await collector.listen(options.port, options.host)

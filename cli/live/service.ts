@@ -96,12 +96,13 @@ export class Service {
       await audiences.load(log, topicOf(topology, membershipsTopic).partitions)
       const { partitions } = topicOf(topology, 'events.raw')
       const micro = await LogMicro.open({ log, codec, topology, lag: () => engine.runner.lag() })
-      const { tenant, collector: settings } = workspace
+      const { tenant, collector: settings, enrichments } = workspace
       const target = () => ({ log, codec, partitions })
       const collector = createCollector({
         target,
         tenantOf: () => tenant,
         ...collectorOptions(settings, process.env),
+        keptCookies: enrichments.cookies,
         micro,
       })
       const listening = await collector.listen(port)

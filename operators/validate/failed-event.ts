@@ -82,6 +82,7 @@ function failuresOf(draft: Draft, findings: Findings, fields: Readonly<Record<st
     ),
     ...(findings.parse.length > 0 ? [atomic(findings.parse)] : []),
     ...findings.derived.map(ofEnrichment),
+    ...findings.entities.map((violation) => ofViolation(violation, 'derived_contexts', undefined)),
     ...(findings.lengths.length > 0 ? [atomic(findings.lengths)] : []),
   ]
 }

@@ -51,12 +51,14 @@ export const reportsMax = 100
 
 /**
  * What was found wrong with one event, by phase. A bad row tells of the first phase that failed, and of all that was
- * wrong in it: the mapping and the schemas; what is derived; the lengths of what came of it.
+ * wrong in it: the mapping and the schemas; what is derived; the entities and the lengths of what came of it.
  */
 export class Findings {
   readonly parse: DataReport[] = []
   readonly schema: SchemaViolation[] = []
   readonly derived: EnrichmentFailure[] = []
+  /** Derived entities that do not satisfy their schemas. */
+  readonly entities: SchemaViolation[] = []
   readonly lengths: DataReport[] = []
   /** What was held against a schema, by the place of its violation in `schema`. */
   readonly refused = new Map<number, unknown>()
@@ -94,6 +96,12 @@ export class Findings {
       keyword: 'atomic_field_length_exceeded',
       targets: [],
     })
+  }
+
+  /** A column that was too long has got a shorter value since. */
+  shortened(column: string): void {
+    const index = this.lengths.findIndex(({ path }) => path === column)
+    if (index >= 0) this.lengths.splice(index, 1)
   }
 
   underivable(field: string, value: string | null, expectation: string): void {

@@ -1,8 +1,8 @@
 /** A tenant with a few schemas, and raw events of it, for tests and benchmarks of VALIDATE. */
 
 import { type Effect, type Inbound, tenantOf } from '../../runtime/operator.ts'
-import type { Event, RawEvent } from '../../schemas/avro/types.ts'
-import type { Definitions } from '../../schemas/definitions.ts'
+import type { BadRow, Event, RawEvent } from '../../schemas/avro/types.ts'
+import { type Definitions, defaultEnrichments, type EnrichmentRules } from '../../schemas/definitions.ts'
 import { newDraft } from './draft.ts'
 import { validate } from './validate.ts'
 
@@ -56,6 +56,8 @@ export const definitions: Definitions = {
   segments: [],
   destinations: [],
   consent: { purposes: [], signals: [] },
+  enrichments: defaultEnrichments,
+  secrets: new Map(),
 }
 
 export type Params = Readonly<Record<string, string>>
@@ -125,6 +127,36 @@ export function rawOf(body: unknown, parts: Partial<RawEvent> = {}): RawEvent {
 
 /** An event with these columns and no others. */
 export const draftOf = (parts: Partial<Event>): Event => Object.assign(newDraft(), { tenant: 'shop' }, parts)
+
+/** The tenant with these enrichments, and these secrets for them. */
+export const enriching = (
+  enrichments: Partial<EnrichmentRules>,
+  secrets: Readonly<Record<string, string>> = {},
+): Definitions => ({
+  ...definitions,
+  enrichments: { ...defaultEnrichments, ...enrichments },
+  secrets: new Map(Object.entries(secrets)),
+})
+
+/** The event that a raw event becomes; throws when it is refused. */
+export function eventOf(raw: RawEvent, of: Definitions = definitions): Event {
+  for (const effect of effectsOf(raw, of)) if (effect.effect === 'pass') return effect.value as Event
+  throw new Error('the event was refused')
+}
+
+/** Derived entities of an event, as `name {data}`. */
+export const derivedOf = (event: Event): readonly string[] =>
+  event.derived_contexts.map(({ schema, data }) => `${schema.split('/')[1]} ${data}`)
+
+/** The data of the bad row that a raw event becomes. */
+export function badRowOf(raw: RawEvent, of: Definitions = definitions): { schema: string; data: unknown } {
+  for (const effect of effectsOf(raw, of)) {
+    if (effect.effect !== 'emit') continue
+    const { schema, data } = effect.value as BadRow
+    return { schema, data: JSON.parse(data) }
+  }
+  throw new Error('the event was accepted')
+}
 
 export const logTimeMs = collectorMs + 250
 

@@ -16,9 +16,6 @@ import { eventTypes, notAnEvent, notAPlatform, platforms } from './vocabulary.ts
 /** Parameters by name. After `protocolViolations` found none, all values are texts. */
 export type Params = Readonly<Record<string, unknown>>
 
-/** Left out of the fingerprint, as they differ when a tracker sends the same event again. */
-export const unfingerprinted: ReadonlySet<string> = new Set(['eid', 'nuid', 'stm', 'cv'])
-
 /** What payload_data/1-0-4 says against an element of a POST; `index` is its place there. */
 export function protocolViolations(params: Params, index: number): readonly ProtocolViolation[] {
   let reports: DataReport[] | null = null

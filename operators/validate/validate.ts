@@ -1,7 +1,7 @@
 /** VALIDATE: what was received becomes an event, or a bad row that says why not. Never both, never neither. */
 import { type Context, count, type Effect, emit, type Inbound, type Operator, pass } from '../../runtime/operator.ts'
 import { schemaType } from '../../schemas/avro/index.ts'
-import type { BadRow, Event, RawEvent, RawFailure } from '../../schemas/avro/types.ts'
+import type { BadRow, Event, RawEvent, RawFailure, SelfDescribing } from '../../schemas/avro/types.ts'
 import type { Definitions } from '../../schemas/definitions.ts'
 import { isTimestampMs } from '../../schemas/timestamp.ts'
 import { uuidV5 } from '../ids.ts'
@@ -18,9 +18,9 @@ import {
 } from './bad-row.ts'
 import { columnOf, setColumn } from './columns.ts'
 import { type Draft, newDraft } from './draft.ts'
+import { enrich } from './enrich/enrich.ts'
 import { failedEvent } from './failed-event.ts'
 import { Findings, invalid, type ProtocolViolation } from './failure.ts'
-import { fingerprint } from './fingerprint.ts'
 import { isIgluWebhook, webhookParams } from './iglu-webhook.ts'
 import { isObject, parseJson } from './json.ts'
 import * as ndjson from './ndjson.ts'
@@ -31,7 +31,6 @@ import * as segment from './segment.ts'
 import type { Checked, Checker } from './self-describing.ts'
 import * as tp2 from './tp2.ts'
 import * as tsv from './tsv.ts'
-import { urlParts } from './url.ts'
 import { schemaKeyOfEvent } from './vocabulary.ts'
 
 /** An event is never larger, in Avro: what later stages put around it must fit a record too. */
@@ -118,7 +117,7 @@ function fromParams(raw: RawEvent, params: tp2.Params, definitions: Definitions,
   const findings = new Findings()
   const draft = newDraft()
   const unstruct = tp2.readParams(draft, params, checkerOf(definitions, atMs), findings)
-  return finished(raw, draft, unstruct, findings, params, tp2.unfingerprinted, atMs)
+  return finished(raw, draft, unstruct, findings, params, definitions, atMs)
 }
 
 function fromNdjson(raw: RawEvent, definitions: Definitions, atMs: number): Read {
@@ -128,7 +127,7 @@ function fromNdjson(raw: RawEvent, definitions: Definitions, atMs: number): Read
   const findings = new Findings()
   const draft = newDraft()
   const unstruct = ndjson.readFields(draft, parsed.value, checkerOf(definitions, atMs), findings)
-  return finished(raw, draft, unstruct, findings, parsed.value, ndjson.unfingerprinted, atMs)
+  return finished(raw, draft, unstruct, findings, parsed.value, definitions, atMs)
 }
 
 function fromTsv(raw: RawEvent, definitions: Definitions, atMs: number): Read {
@@ -139,7 +138,7 @@ function fromTsv(raw: RawEvent, definitions: Definitions, atMs: number): Read {
   const findings = new Findings()
   const draft = newDraft()
   const unstruct = tsv.readRow(draft, parsed.row, checkerOf(definitions, atMs), findings)
-  return finished(raw, draft, unstruct, findings, parsed.row, ndjson.unfingerprinted, atMs)
+  return finished(raw, draft, unstruct, findings, parsed.row, definitions, atMs)
 }
 
 function fromSegment(raw: RawEvent, definitions: Definitions, atMs: number): Read {
@@ -155,7 +154,7 @@ function fromSegment(raw: RawEvent, definitions: Definitions, atMs: number): Rea
   const findings = new Findings()
   const draft = newDraft()
   const unstruct = segment.readCall(draft, parsed.value, checkerOf(definitions, atMs), findings)
-  return finished(raw, draft, unstruct, findings, parsed.value, segment.unfingerprinted, atMs)
+  return finished(raw, draft, unstruct, findings, parsed.value, definitions, atMs)
 }
 
 const checkerOf = (definitions: Definitions, atMs: number): Checker => ({ book: schemaBookOf(definitions), atMs })
@@ -167,7 +166,7 @@ function finished(
   unstruct: Checked | null,
   findings: Findings,
   fields: Parameters,
-  unfingerprinted: ReadonlySet<string>,
+  definitions: Definitions,
   atMs: number,
 ): Read {
   setSource(draft, raw, atMs, findings)
@@ -183,15 +182,15 @@ function finished(
   // a bad row tells of the first phase that failed, and shows the event as it was then; a failed event tells of all
   let bad = findings.schema.length > 0 ? schemaViolations(raw, atMs, findings.schema, draft, fields) : null
 
-  setUrls(draft, findings)
   setSchemaKey(draft, unstruct, findings)
-  draft.event_fingerprint ??= fingerprint(fields, unfingerprinted)
-  draft.derived_tstamp ??= derivedMs(draft, findings)
+  const entities: SelfDescribing[] = []
+  enrich(draft, { raw, fields, atMs, findings, entities }, definitions)
+  if (entities.length > 0) draft.derived_contexts = [...draft.derived_contexts, ...entities]
   draft.event_id ??= missingEventId(raw, draft)
   if (findings.derived.length > 0) bad ??= enrichmentFailures(raw, atMs, findings.derived, draft, fields)
-  if (findings.lengths.length > 0) {
-    bad ??= schemaViolations(raw, atMs, [invalid(snowplow.atomic, findings.lengths)], draft, fields)
-  }
+  const last = findings.lengths.length > 0 ? [invalid(snowplow.atomic, findings.lengths)] : []
+  const violations = [...findings.entities, ...last]
+  if (violations.length > 0) bad ??= schemaViolations(raw, atMs, violations, draft, fields)
   if (!bad) return withinSize(raw, draft, atMs)
   return { bad, failed: failedEvent(draft, findings, fields, atMs, eventBytesMax) }
 }
@@ -220,43 +219,6 @@ const ipColumn = columnOf('user_ipaddress')
 const agentColumn = columnOf('useragent')
 const urlColumn = columnOf('page_url')
 
-function setUrls(draft: Draft, findings: Findings): void {
-  const page = draft.page_url === null ? null : urlParts(draft.page_url)
-  if (page) {
-    setColumn(draft, urlColumn, page.text, findings)
-    setColumn(draft, pageColumns.scheme, page.scheme, findings)
-    setColumn(draft, pageColumns.host, page.host, findings)
-    draft.page_urlport = page.port
-    setColumn(draft, pageColumns.path, page.path, findings)
-    setColumn(draft, pageColumns.query, page.query, findings)
-    setColumn(draft, pageColumns.fragment, page.fragment, findings)
-  }
-  const referrer = draft.page_referrer === null ? null : urlParts(draft.page_referrer)
-  if (referrer) {
-    setColumn(draft, referrerColumns.scheme, referrer.scheme, findings)
-    setColumn(draft, referrerColumns.host, referrer.host, findings)
-    draft.refr_urlport = referrer.port
-    setColumn(draft, referrerColumns.path, referrer.path, findings)
-    setColumn(draft, referrerColumns.query, referrer.query, findings)
-    setColumn(draft, referrerColumns.fragment, referrer.fragment, findings)
-  }
-}
-
-const pageColumns = {
-  scheme: columnOf('page_urlscheme'),
-  host: columnOf('page_urlhost'),
-  path: columnOf('page_urlpath'),
-  query: columnOf('page_urlquery'),
-  fragment: columnOf('page_urlfragment'),
-}
-const referrerColumns = {
-  scheme: columnOf('refr_urlscheme'),
-  host: columnOf('refr_urlhost'),
-  path: columnOf('refr_urlpath'),
-  query: columnOf('refr_urlquery'),
-  fragment: columnOf('refr_urlfragment'),
-}
-
 function setSchemaKey(draft: Draft, unstruct: Checked | null, findings: Findings): void {
   const key = draft.event === 'unstruct' ? unstruct?.schema : schemaKeyOfEvent(draft.event)
   if (!key) {
@@ -269,16 +231,6 @@ function setSchemaKey(draft: Draft, unstruct: Checked | null, findings: Findings
   draft.event_name = key.name
   draft.event_format = key.format
   draft.event_version = key.version
-}
-
-/** When it happened, corrected for a device's wrong clock by what it says of the moment of sending. */
-function derivedMs(draft: Draft, findings: Findings): number {
-  const { true_tstamp: trueMs, dvce_created_tstamp: createdMs, dvce_sent_tstamp: sentMs, collector_tstamp } = draft
-  if (trueMs !== null) return trueMs
-  if (createdMs === null || sentMs === null || createdMs >= sentMs) return collector_tstamp
-  const ms = collector_tstamp - (sentMs - createdMs)
-  if (!isTimestampMs(ms)) findings.underivable('derived_tstamp', String(ms), 'a timestamp of the years 0 to 9999')
-  return ms
 }
 
 /** The same for every reading of the log, and another for every event received. */

@@ -299,6 +299,15 @@ describe('a visitor', () => {
     expect((await post(payload({}), { ...json, 'sp-anonymous': '*' })).headers.get('set-cookie')).toBeNull()
   })
 
+  test('leaves no cookies in the log but those that are named, and none when it asks not to be known', async () => {
+    await restart({ keptCookies: ['ab_test', 'empty'] })
+    const cookie = 'sp=cookie; ab_test=b=1; secret=x;empty='
+    await post(payload({ duid: 'a' }), { ...json, cookie })
+    await post(payload({ duid: 'a' }), { ...json, cookie, 'sp-anonymous': '*' })
+    const cookies = (await written()).map(({ raw }) => raw.headers.filter((line) => /cookie/i.test(line)))
+    expect(cookies).toEqual([['Cookie: ab_test=b=1; empty='], []])
+  })
+
   test('has the address that a proxy reports, only where one is trusted', async () => {
     const forwarded = { ...json, 'x-forwarded-for': 'unknown, 198.51.100.7, 10.0.0.1' }
     await post(payload({ duid: 'a' }), forwarded)

@@ -35,6 +35,8 @@ export type CollectorOptions = {
   /** Other paths for `/vendor/version`: `{ '/acme/track': '/com.snowplowanalytics.snowplow/tp2' }`. */
   readonly paths?: Readonly<Record<string, string>>
   readonly cookies?: CookieDomains
+  /** Names of cookies that are written to the log with the event; all others never are. */
+  readonly keptCookies?: readonly string[]
   /** Believe X-Forwarded-For and Forwarded: only behind a proxy that sets them. */
   readonly trustProxy?: boolean
   /** strict: one event that breaks the tracker protocol spoils its POST, as it does Snowplow's. Else it fails alone. */
@@ -83,6 +85,7 @@ export function createCollector(options: CollectorOptions): Collector {
   const { report = () => {}, now = Date.now, newId = randomUUID } = options
   const ready = () => target() !== undefined
   const counters = { requests: 0, events: 0, failures: 0, tooLarge: 0, busy: 0, unavailable: 0 }
+  const keptCookies: ReadonlySet<string> = new Set(options.keptCookies)
   const aliases = new Map(Object.entries(paths))
   let waitingBytes = 0
 
@@ -231,7 +234,7 @@ export function createCollector(options: CollectorOptions): Collector {
     const { querystring } = partsOf(request)
     const headers = { ...request.headers, 'content-type': request.sentType ?? undefined }
     const socketAddress = request.socket.remoteAddress ?? 'unknown'
-    return visitorOf({ headers, querystring, socketAddress }, trustProxy, newId)
+    return visitorOf({ headers, querystring, socketAddress }, trustProxy, newId, keptCookies)
   }
 
   function originOf(

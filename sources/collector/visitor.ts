@@ -27,8 +27,14 @@ export type CookieDomains = { readonly domains?: readonly string[]; readonly fal
 /**
  * With a header `SP-Anonymous` the visitor is nobody: no id, no address, no cookie. Else the id is that of the
  * querystring, the cookie, or a new one, in this order; one that no collector could have given out counts as none.
+ * Of the cookies only those to keep are written to the log.
  */
-export function visitorOf(request: Request, trustProxy: boolean, newId: () => string): Visitor {
+export function visitorOf(
+  request: Request,
+  trustProxy: boolean,
+  newId: () => string,
+  keptCookies: ReadonlySet<string> = none,
+): Visitor {
   const cookie = cookieOf(request.headers)
   if (request.headers['sp-anonymous'] !== undefined) {
     return {
@@ -42,7 +48,7 @@ export function visitorOf(request: Request, trustProxy: boolean, newId: () => st
   return {
     networkUserId: plausible(asked) ?? plausible(cookie) ?? newId(),
     ipAddress: (trustProxy ? forwardedAddress(request.headers) : null) ?? request.socketAddress,
-    headers: headerLines(request.headers, secretHeaders),
+    headers: [...headerLines(request.headers, secretHeaders), ...cookieLine(request.headers, keptCookies)],
     cookie: 'set',
   }
 }
@@ -65,7 +71,9 @@ export const textOf = (header: string | readonly string[] | undefined): string |
 
 const plausible = (id: string | null): string | null => (id !== null && /^[\w.-]{1,128}$/.test(id) ? id : null)
 
-/** Never written to the log. */
+const none: ReadonlySet<string> = new Set()
+
+/** Never written to the log; of the cookies those that an enrichment names. */
 const secretHeaders: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization', 'cookie'])
 const identifyingHeaders: ReadonlySet<string> = new Set([...secretHeaders, 'x-forwarded-for', 'x-real-ip', 'forwarded'])
 
@@ -75,6 +83,13 @@ function headerLines(headers: Headers, without: ReadonlySet<string>): readonly s
     if (!without.has(name) && value !== undefined) lines.push(`${name}: ${textOf(value)}`)
   }
   return lines
+}
+
+function cookieLine(headers: Headers, kept: ReadonlySet<string>): readonly string[] {
+  if (kept.size === 0) return []
+  const pairs = textOf(headers['cookie'])?.split(';') ?? []
+  const named = pairs.map((pair) => pair.trim()).filter((pair) => kept.has(pair.split('=', 1)[0]!.trim()))
+  return named.length === 0 ? [] : [`Cookie: ${named.join('; ')}`]
 }
 
 function cookieOf(headers: Headers): string | null {

@@ -7,16 +7,17 @@ import type { ProfileView } from '../../operators/profile/update.ts'
 import { FragmentsView } from '../../operators/profile/view.ts'
 import type { Inbound } from '../../runtime/operator.ts'
 import type { Fragment, IdentifiedEvent, Identifier, MergeOrder } from '../../schemas/avro/types.ts'
-import type {
-  ConsentRules,
-  Definitions,
-  DestinationDefinition,
-  EventMatch,
-  Expression,
-  SegmentDefinition,
-  TraitDefinition,
-  TraitSource,
-  TraitType,
+import {
+  type ConsentRules,
+  type Definitions,
+  type DestinationDefinition,
+  defaultEnrichments,
+  type EventMatch,
+  type Expression,
+  type SegmentDefinition,
+  type TraitDefinition,
+  type TraitSource,
+  type TraitType,
 } from '../../schemas/definitions.ts'
 
 export const tenant = 'shop'
@@ -52,6 +53,8 @@ export function shop({ traits = [], segments = [], destinations = [], consent, h
     segments,
     destinations,
     consent: consent ?? { purposes: [], signals: [] },
+    enrichments: defaultEnrichments,
+    secrets: new Map(),
   }
 }
 
