@@ -1,9 +1,10 @@
-/** `npm run bench -- [topology|log|redis] [--json]`: what Millrace does on this machine. bench/README.md says what is measured. */
+/** `npm run bench -- [topology|validate|log|redis] [--json]`: what Millrace does on this machine. bench/README.md says what is measured. */
 import { Command } from 'commander'
 import { redisUrlOf } from '../cli/options.ts'
 import { benchLog } from './log.ts'
 import { benchRedis } from './redis.ts'
 import { benchTopology, printTopology } from './topology.ts'
+import { benchValidate } from './validate.ts'
 
 const program = new Command('bench').description(
   'Benchmarks of Millrace; see bench/README.md for what they do and do not measure.',
@@ -27,6 +28,16 @@ program
       threads: options.threads,
     })
     console.log(options.json ? JSON.stringify(figures) : printTopology(figures))
+  })
+
+program
+  .command('validate')
+  .description('VALIDATE alone on one core: four schema validations an event, all enrichments on')
+  .option('--events <n>', 'events to measure', '300000')
+  .option('--json', 'print one JSON line')
+  .action((options: { events: string; json?: boolean }) => {
+    const figures = benchValidate(Number(options.events))
+    console.log(options.json ? JSON.stringify(figures) : JSON.stringify(figures, null, 2))
   })
 
 program

@@ -76,7 +76,8 @@ export type ColumnValue = string | number | boolean | null
 type Conversion = (text: string) => ColumnValue | undefined
 
 const fromText: Readonly<Record<ColumnType, Conversion>> = {
-  string: (text) => (loneSurrogate.test(text) ? text.replaceAll(loneSurrogates, '\ufffd') : text),
+  // half of a pair has no UTF-8: the event would read back from the log as another one
+  string: (text) => (text.isWellFormed() ? text : text.toWellFormed()),
   integer: (text) => (text === 'null' ? null : integer.test(text) ? asInt32(Number(text)) : undefined),
   boolean: (text) => (text === '1' ? true : text === '0' ? false : undefined),
   timestamp: epochMs,
@@ -119,9 +120,6 @@ const complaints: Readonly<Record<ColumnType, string>> = {
   uuid: 'Not a valid UUID',
 }
 
-// half of a pair has no UTF-8: the event would read back from the log as another one
-const loneSurrogate = /\p{Surrogate}/u
-const loneSurrogates = /\p{Surrogate}/gu
 const integer = /^[+-]?\d{1,32}$/
 /** Canonical only, in either case. */
 export const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i

@@ -19,21 +19,20 @@ export function anonymous(
   address: string,
   { octets, segments }: { readonly octets: number; readonly segments: number },
 ): string | null {
-  const mapped = /^(::ffff:)?(\d{1,3}(?:\.\d{1,3}){3})$/i.exec(address)
-  if (mapped && ipaddr.IPv4.isValidFourPartDecimal(mapped[2]!)) {
-    return `${mapped[1] ?? ''}${hidden(mapped[2]!.split('.'), octets).join('.')}`
-  }
+  if (ipv4.test(address)) return withoutLast(address, octets)
   if (ipaddr.IPv6.isValid(address)) {
-    return hidden(
-      ipaddr.IPv6.parse(address).parts.map((part) => part.toString(16)),
-      segments,
-    ).join(':')
+    const { parts } = ipaddr.IPv6.parse(address)
+    return parts.map((part, index) => (index < parts.length - segments ? part.toString(16) : 'x')).join(':')
   }
   return address === 'unknown' || before.test(address) ? address : null
 }
 
-function hidden(parts: readonly string[], last: number): readonly string[] {
-  return parts.map((part, index) => (index < parts.length - last ? part : 'x'))
+function withoutLast(address: string, octets: number): string {
+  let end = address.length
+  for (let n = 0; n < octets; n++) end = Math.max(address.lastIndexOf('.', end - 1), address.lastIndexOf(':', end - 1))
+  return address.slice(0, end + 1) + 'x.x.x.x'.slice(0, 2 * octets - 1)
 }
 
+/** Four decimal octets, or an IPv6 address that holds one of IPv4. */
+const ipv4 = /^(?:::ffff:)?(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$/i
 const before = /^(?:::ffff:)?(?:[0-9a-f]{0,4}[.:]){0,7}x(?:[.:]x){0,7}$/i
