@@ -16,6 +16,8 @@ import type { Definitions, EnrichmentRules } from '../schemas/definitions.ts'
 
 export type ValidateFigures = {
   readonly eventsPerSecond: number
+  /** Processor time of the whole process for an event: what a busy machine does not change as much. */
+  readonly cpuMicrosPerEvent: number
   /** Of one event, the collection of garbage in it. */
   readonly p99Ms: number
   /** At its highest. */
@@ -30,9 +32,12 @@ const variants = 20_000
 export function benchValidate(events: number): ValidateFigures {
   const raws = Array.from({ length: variants }, (_, index) => receivedAgain(rawEventOf(index)))
   run(raws, Math.min(events, 50_000)) // lets the engine settle
+  const before = process.cpuUsage()
   const { seconds, slowest } = run(raws, events)
+  const { user, system } = process.cpuUsage(before)
   return {
     eventsPerSecond: Math.round(events / seconds),
+    cpuMicrosPerEvent: Number(((user + system) / events).toFixed(1)),
     p99Ms: Number(slowest.toFixed(3)),
     rssMiB: Math.round(process.resourceUsage().maxRSS / 1024),
     events,
