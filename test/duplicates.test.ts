@@ -131,7 +131,9 @@ describe('another event under the same id', () => {
 test('reading the log again gives the same events under the same ids, however it is cut, and absorbs no other', async () => {
   const events = Array.from({ length: 200 }, (_, n) => {
     const id = idOf(n % 60)
-    return n % 7 === 0 ? withoutId(sending(id, `Page ${n}`)) : sending(id, `Page ${Math.floor(n / 60) % 2}`, `visitor-${n % 5}`)
+    return n % 7 === 0
+      ? withoutId(sending(id, `Page ${n}`))
+      : sending(id, `Page ${Math.floor(n / 60) % 2}`, `visitor-${n % 5}`)
   })
   for (let at = 0; at < events.length; at += 50) {
     await send(...events.slice(at, at + 50))
