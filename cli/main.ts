@@ -8,6 +8,7 @@ import { addDemo } from './commands/demo.ts'
 import { addDump } from './commands/dump.ts'
 import { addIngest } from './commands/ingest.ts'
 import { addProfile } from './commands/profile.ts'
+import { addRecover } from './commands/recover.ts'
 import { addReplay } from './commands/replay.ts'
 import { addRun } from './commands/run.ts'
 import { addStart } from './commands/start.ts'
@@ -36,6 +37,7 @@ addIngest(program)
 addValidate(program)
 addDump(program)
 addDead(program)
+addRecover(program)
 addReplay(program)
 addProfile(program)
 addTopology(program)

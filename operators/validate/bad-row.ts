@@ -139,7 +139,9 @@ function enrichedPayload(raw: RawEvent, event: Draft, parameters: Parameters): o
     enriched: enriched(event),
     raw: {
       ...adapterOf(raw),
-      parameters: Object.entries(parameters).map(([name, value]) => nameValue([name, textOf(value)])),
+      parameters: Object.entries(parameters).map(([name, value]) =>
+        nameValue([name, value === null ? null : textOf(value)]),
+      ),
       contentType: head(raw.contentType, 256),
       loaderName: head(raw.collector ?? raw.source, 32),
       ...requestOf(raw),
@@ -188,7 +190,7 @@ function enriched(event: Draft): Readonly<Record<string, unknown>> {
   return row
 }
 
-const nameValue = ([name, value]: readonly [string, string]): object => ({ name, value })
+const nameValue = ([name, value]: readonly [string, string | null]): object => ({ name, value })
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))
 

@@ -783,7 +783,7 @@ export type Handover = {
   readonly sent: readonly Sent[]
 }
 
-/** Beside the dead letters of a partition: the record of one of them has been put back into its inbox. */
+/** Beside the dead letters or bad rows of a partition: one of them has been put back, or what stands for it has been written. */
 export type Replayed = {
   readonly letterOffset: number
 }
