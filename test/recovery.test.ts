@@ -35,6 +35,8 @@ const file = (format: RawEvent['format'], body: unknown): RawEvent =>
   rawOf(body, { format, vendor: null, version: null, contentType: null, source: 'ingest' })
 const row = tsvOf(Object.assign(newDraft(), outcome(rawOf(pageView)).event))
 const call = { type: 'track', event: 'x', userId: 'u', properties: { a: [1] }, context: { ip: '203.0.113.1' } }
+/** As the collector takes a call. */
+const posted = { format: 'segment', vendor: 'com.segment', version: 'v1' } as const
 const { eid: _, ...withoutId } = pageView
 const replace = (path: string, match: string, value: string) => ({ op: 'Replace', path, match, value })
 
@@ -150,6 +152,8 @@ describe('a bad row that is mended gives the event that would have been', () => 
       rawOf({ ...pageView, odd: 1 }),
       rawOf({}, { vendor: 'v', version: 'v' }),
       file('segment', { type: 'x' }),
+      rawOf({ type: 'x' }, posted),
+      rawOf({ ...call, timestamp: 'x' }, posted),
     ]) {
       const { bad } = outcome(raw)
       const [again] = recovered(bad!, [])

@@ -151,10 +151,10 @@ function originOf(request: Readonly<Record<string, unknown>>, bad: BadRow): Orig
   }
 }
 
-/** Of what came by no request the version is our name of the format; calls of the Segment spec come to /v1/track. */
+/** Of what came by no request the version is our name of the format. */
 function formatOf(request: Readonly<Record<string, unknown>>): string {
   if (textIn(request, 'vendor') === 'millrace') return textIn(request, 'version') ?? 'tp2'
-  return textIn(request, 'vendor') === 'v1' ? 'segment' : 'tp2'
+  return textIn(request, 'vendor') === 'com.segment' ? 'segment' : 'tp2'
 }
 
 const querystringOf = (pairs: readonly (readonly [string, string | null])[]): string | null =>
