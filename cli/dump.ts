@@ -44,7 +44,7 @@ export const eventFormats = { tsv: tsvOf, 'sdk-json': sdkJsonOf } as const satis
 >
 export type EventFormat = keyof typeof eventFormats
 
-/** The events of a topic, each a line; other records are left out. TOPIC_UNKNOWN when there is none of the name. */
+/** The events of a topic, each once, a line each; other records are left out. TOPIC_UNKNOWN when there is none of the name. */
 export async function* dumpEvents(
   log: Log,
   codec: Codec,
@@ -79,7 +79,10 @@ function eventIn(value: Buffer, codec: Codec): Event | null {
   if (!isAvro(value)) return null
   const name = codec.nameOf(value)
   if (name === 'Event') return codec.decode(name, value)
-  return name === 'IdentifiedEvent' ? codec.decode(name, value).event : null
+  if (name !== 'IdentifiedEvent') return null
+  const { event, hops } = codec.decode(name, value)
+  // one that was passed on to another profile has been there before
+  return hops === 0 ? event : null
 }
 
 function dumpedRecord(topic: string, partition: number, record: StoredRecord, codec: Codec): DumpedRecord {

@@ -99,6 +99,7 @@ describe('dump', () => {
     expect(rows).toHaveLength(20)
     expect(rows.map((row) => row.split('\t').length)).toEqual(Array(20).fill(131))
     const ids = objects.map((text) => (JSON.parse(text) as { event_id: string }).event_id)
+    expect(new Set(ids).size).toBe(20)
     expect(rows.map((row) => row.split('\t')[6])).toEqual(ids)
   })
 
