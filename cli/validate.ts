@@ -107,6 +107,7 @@ class Lines {
   readonly #folder: string
   readonly #stream: WriteStream
   readonly #finished: Promise<void>
+  #waiting = ''
 
   constructor(folder: string, stream: WriteStream) {
     this.#folder = folder
@@ -117,14 +118,21 @@ class Lines {
   }
 
   async write(line: string): Promise<void> {
-    if (!this.#stream.write(`${line}\n`)) await Promise.race([once(this.#stream, 'drain'), this.#finished])
+    this.#waiting += `${line}\n`
+    if (this.#waiting.length < waitingLengthMax) return
+    const kept = this.#stream.write(this.#waiting)
+    this.#waiting = ''
+    if (!kept) await Promise.race([once(this.#stream, 'drain'), this.#finished])
   }
 
   async end(): Promise<void> {
-    this.#stream.end()
+    this.#stream.end(this.#waiting)
     await written(this.#folder, this.#finished)
   }
 }
+
+/** A call of the operating system for each line would take longer than its event. */
+const waitingLengthMax = 256 * 1024
 
 async function written<Result>(folder: string, work: Promise<Result>): Promise<Result> {
   try {
