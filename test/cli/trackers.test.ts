@@ -18,6 +18,9 @@ const webhook = '/com.snowplowanalytics.iglu/v1'
 const payloadData = 'iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4'
 const logIn = 'iglu:com.example.shop/log_in/jsonschema/1-0-0'
 
+/** What sends as a program is taken for a bot. */
+const browser = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36'
+
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 let running: Running
 let url: string
@@ -44,7 +47,7 @@ async function micro<Answer>(path: string, filters?: object): Promise<Answer> {
 const post = (path: string, body: unknown, type = 'application/json') =>
   fetch(url + path, {
     method: 'POST',
-    headers: { 'content-type': type },
+    headers: { 'content-type': type, 'user-agent': browser },
     body: typeof body === 'string' ? body : JSON.stringify(body),
   })
 
