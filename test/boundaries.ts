@@ -17,13 +17,12 @@ type Rule = {
 }
 
 const pure = [
-  'ajv',
-  'ajv-draft-04',
-  'ajv-formats',
+  'ajv-formats/dist/formats.js',
   'avsc',
   'big.js',
   'ipaddr.js',
   'isbot',
+  're2js',
   'ua-parser-js',
   'node:crypto',
 ]

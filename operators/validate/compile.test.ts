@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { compile, patternLengthMax } from './compile.ts'
+import { type Compat, compile } from './compile.ts'
 
-function reports(schema: unknown, data: unknown) {
-  const compiled = compile(typeof schema === 'string' ? schema : JSON.stringify(schema))
+function reports(schema: unknown, data: unknown, compat?: Compat) {
+  const compiled = compile(typeof schema === 'string' ? schema : JSON.stringify(schema), compat)
   if ('issue' in compiled) throw new Error(compiled.issue)
   return compiled.check(data)
 }
@@ -98,6 +98,73 @@ describe('a report is in Iglu’s words', () => {
       { message: '$[0]: the items in the array must be unique', path: '$[0]', keyword: 'uniqueItems', targets: [] },
     ],
     [
+      'maxItems',
+      { maxItems: 1 },
+      [1, 2],
+      { message: '$: there must be a maximum of 1 items in the array', keyword: 'maxItems', targets: ['1'] },
+    ],
+    [
+      'minProperties',
+      { minProperties: 2 },
+      { a: 1 },
+      { message: '$: should have a minimum of 2 properties', keyword: 'minProperties', targets: ['2'] },
+    ],
+    [
+      'maxProperties',
+      { maxProperties: 1 },
+      { a: 1, b: 2 },
+      { message: '$: may only have a maximum of 1 properties', keyword: 'maxProperties', targets: ['1'] },
+    ],
+    [
+      'multipleOf',
+      { multipleOf: 2 },
+      3,
+      { message: '$: must be multiple of 2.0', keyword: 'multipleOf', targets: ['2.0'] },
+    ],
+    [
+      'not',
+      { not: { type: 'string' } },
+      'x',
+      {
+        message: '$: should not be valid to the schema "not" : {"type":"string"}',
+        keyword: 'not',
+        targets: ['"not" : {"type":"string"}'],
+      },
+    ],
+    [
+      'dependencies',
+      { dependencies: { a: ['b'] } },
+      { a: 1 },
+      { message: '$: has an error with dependencies {a=[b]}', keyword: 'dependencies', targets: ['{a=[b]}'] },
+    ],
+    [
+      'additionalItems',
+      { items: [{}], additionalItems: false },
+      [1, 2],
+      { message: '$[1]: no validator found at this index', path: '$', keyword: 'items', targets: ['1'] },
+    ],
+    [
+      'oneOf, more than once',
+      { oneOf: [{ type: 'integer' }, { minimum: 0 }] },
+      1,
+      {
+        message:
+          '$: should be valid to one and only one of schema, but more than one are valid: {"type":"integer"}{"minimum":0}',
+        keyword: 'oneOf',
+        targets: ['{"type":"integer"}{"minimum":0}'],
+      },
+    ],
+    [
+      'a format by a pattern',
+      { format: 'alpha' },
+      '1',
+      {
+        message: '$: does not match the alpha pattern ^[a-zA-Z]+$',
+        keyword: 'format',
+        targets: ['alpha', '^[a-zA-Z]+$'],
+      },
+    ],
+    [
       'pattern',
       { pattern: '^a$' },
       'b',
@@ -182,9 +249,16 @@ describe('a verdict', () => {
     expect(accepts(schema, data)).toBe(expected)
   })
 
-  test('of a pattern is not asked for on a text without end', () => {
-    expect(accepts({ pattern: '^a*$' }, 'a'.repeat(patternLengthMax))).toBe(true)
-    expect(accepts({ pattern: '^a*$' }, 'a'.repeat(patternLengthMax + 1))).toBe(false)
+  test.each<[string, unknown, unknown, { iglu: boolean; standard: boolean }]>([
+    ['of an address of nobody’s domain', { format: 'email' }, 'a@shop.example', { iglu: false, standard: true }],
+    ['of a URI with nothing in it', { format: 'uri' }, 'http:', { iglu: true, standard: false }],
+    ['of an instant with a blank', { format: 'date-time' }, '2024-02-29 00:00:00.Z', { iglu: true, standard: false }],
+    ['of an object’s values', { uniqueItems: true }, { a: 1, b: 1 }, { iglu: false, standard: true }],
+    ['of a colour', { format: 'color' }, 'purplish', { iglu: false, standard: true }],
+    ['of a pattern for a pattern', { format: 'regex' }, '(', { iglu: true, standard: false }],
+  ])('%s is Iglu’s, or the standard’s', (_, schema, data, verdict) => {
+    expect(accepts(schema, data)).toBe(verdict.iglu)
+    expect(reports(schema, data, 'standard').length === 0).toBe(verdict.standard)
   })
 
   test('of each pattern is its own, though they differ in flags alone', () => {
@@ -193,12 +267,17 @@ describe('a verdict', () => {
   })
 })
 
-test.each(['{', '[]', '"x"', '{"type":"strin"}', '{"pattern":"("}', '{"minimum":"1"}', '{"required":[]}'])(
-  '%s is no schema: it says so and does not throw',
-  (text) => {
-    expect(compile(text)).toEqual({ issue: expect.any(String) })
-  },
-)
+test.each([
+  '{',
+  '[]',
+  '"x"',
+  '{"pattern":"("}',
+  '{"pattern":"(a)\\\\1"}',
+  '{"minimum":"1"}',
+  '{"patternProperties":[]}',
+])('%s is no schema: it says so and does not throw', (text) => {
+  expect(compile(text)).toEqual({ issue: expect.any(String) })
+})
 
 describe('a schema', () => {
   test('may call itself whatever it likes, draft 4 itself included', () => {
@@ -207,8 +286,35 @@ describe('a schema', () => {
     expect(accepts({ id, type: 'integer' }, 'text')).toBe(false)
   })
 
-  test('that draft 4 does not allow says so, again and again', () => {
-    const issue = 'schema is invalid: data/minimum must be number'
-    for (let i = 0; i < 2; i++) expect(compile('{"minimum": "x"}')).toEqual({ issue })
+  test.each([
+    { required: [] },
+    { required: true },
+    { minimum: 0, exclusiveMinimum: 5 },
+    { minLength: 'x' },
+    { properties: 'x' },
+    { items: 7 },
+    { allOf: [] },
+    { dependencies: { a: 'b' } },
+    { $ref: 7 },
+    { const: 5 },
+    { type: 'any' },
+  ])('%j says nothing that Iglu heeds', (schema) => {
+    for (const data of [{ a: 1 }, 'text', 1, [1], null]) expect(accepts(schema, data)).toBe(true)
+  })
+
+  test('of a type that is none is satisfied by nothing', () => {
+    expect(messages({ type: 'strin' }, 'x')).toEqual(['$: string found, unknown expected'])
+  })
+
+  test('that refers to itself without end breaks down; one that does so by many ways, too', () => {
+    expect(() => reports({ $ref: '#' }, 1)).toThrow()
+    const ways = { allOf: [{ $ref: '#/definitions/a' }, { $ref: '#/definitions/a' }] }
+    const definitions = Object.fromEntries(
+      Array.from({ length: 26 }, (_, at) => {
+        const $ref = `#/definitions/${String.fromCharCode(98 + at)}`
+        return [String.fromCharCode(97 + at), { allOf: [{ $ref }, { $ref }] }]
+      }),
+    )
+    expect(() => reports({ ...ways, definitions }, 1)).toThrow('references')
   })
 })

@@ -47,7 +47,7 @@ export const definitions: Definitions = {
         additionalProperties: false,
       }),
     ],
-    [broken, '{"type": "strin"}'],
+    [broken, '{"minimum": "x"}'],
     [endless, '{"$ref": "#"}'],
     [anything, '{}'],
   ]),

@@ -272,14 +272,14 @@ describe('a bad event', () => {
     )
     expect(kindOf(row)).toBe('schema_violations/jsonschema/2-0-1')
     expect(messagesOf(row)).toEqual([
-      '$.sku: is missing but it is required',
       '$.category: does not have a value in the enumeration [shoes, hats]',
       '$.sizes[0]: number found, integer expected',
       '$.sizes: the items in the array must be unique',
-      '$.colour: is not defined in the schema and the schema does not allow additional properties',
+      '$.sku: is missing but it is required',
       '$.sku: does not match the regex pattern (?i)^[a-z0-9\\-]+$',
       '$.quantity: must have a minimum value of 1',
       '$.at: 2024-02-30T00:00:00Z is an invalid date-time',
+      '$.colour: is not defined in the schema and the schema does not allow additional properties',
       'Not a valid UUID',
       'Cannot be converted to a timestamp of the years 0 to 9999',
     ])
