@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Codec } from '../runtime/codec.ts'
-import { applyDefinitions, DefinitionReader } from '../runtime/definitions.ts'
+import { applyDefinitions } from '../runtime/definitions.ts'
 import { EmbeddedLog } from '../runtime/embedded/log.ts'
 import { MillraceError } from '../runtime/errors.ts'
 import type { Log } from '../runtime/log.ts'
@@ -12,8 +12,9 @@ import { RocksStores } from '../runtime/stores/rocksdb.ts'
 import { defaultLimits, type TaskObserver } from '../runtime/task.ts'
 import { allTopics, type Topology } from '../runtime/topology.ts'
 import { embeddedPartitions, type Partitions } from '../topologies/customer-data.ts'
-import { definitionsFrom, manifestOf } from '../workspace/manifest.ts'
+import { definitionsFrom } from '../workspace/manifest.ts'
 import { loadWorkspace, type Workspace } from '../workspace/workspace.ts'
+import { nextManifest, openDefinitions } from './definitions.ts'
 import { destinationsIn, topologyOver } from './deployed-topology.ts'
 import { EngineTasks } from './engine-tasks.ts'
 import { type Generation, generationInForce, generationLog, storesFolderOf } from './generation.ts'
@@ -33,6 +34,8 @@ export type EngineOptions = {
   /** Log time of the marker that brings the definitions into force. */
   readonly logTimeMs: number
   readonly log?: LogOptions
+  /** Whether registries are to be asked anew for every schema. */
+  readonly refresh?: boolean
 }
 
 export type LogOptions = {
@@ -83,10 +86,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     const partitions = options.partitions ?? embeddedPartitions
     const topology = topologyOver(await log.topics(), destinations, partitions)
     await log.createTopics(allTopics(topology))
-    const reader = new DefinitionReader(log, codec, (manifest, bodies) =>
-      definitionsFrom([manifest, ...bodies], tenantKey),
-    )
-    const { records } = manifestOf(workspace)
+    const reader = openDefinitions(log, codec, workspace, tenantKey)
+    const { records } = await nextManifest(reader, workspace, options.refresh)
     // what names a secret that is not there is refused before it comes into force
     definitionsFrom(records, tenantKey)
     await applyDefinitions({ topology, log, codec, reader, records, logTimeMs: options.logTimeMs })

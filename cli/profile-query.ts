@@ -103,7 +103,7 @@ async function tenantsOf(log: Log, codec: Codec): Promise<readonly Definitions[]
   }
   return [...records.values()].flatMap((definitions) => {
     const manifest = definitions.findLast(({ kind }) => kind === 'manifest')
-    return manifest ? [definitionsFrom(definitions, new Uint8Array(), manifest.hash, null)] : []
+    return manifest ? [definitionsFrom(definitions, new Uint8Array(), { hash: manifest.hash, env: null })] : []
   })
 }
 

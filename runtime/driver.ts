@@ -1,7 +1,7 @@
 /** Runs a production topology in memory, with all its partitions and a clock that is moved by hand. For tests. */
 import type { Definition, SchemaName } from '../schemas/avro/types.ts'
 import { Codec, fixedSchemaIds } from './codec.ts'
-import { type Assemble, applyDefinitions, DefinitionReader } from './definitions.ts'
+import { type AskOutside, type Assemble, applyDefinitions, DefinitionReader } from './definitions.ts'
 import { MemoryLog } from './memory/log.ts'
 import { partitionOf } from './partitioner.ts'
 import { controlKinds } from './record.ts'
@@ -53,6 +53,7 @@ export class TestDriver {
   static async open(parts: {
     readonly topology: Topology
     readonly assemble: Assemble
+    readonly ask?: AskOutside
     /** In force before anything else; each list starts with its manifest. */
     readonly definitions: readonly (readonly Definition[])[]
     readonly startMs: number
@@ -63,7 +64,7 @@ export class TestDriver {
     const log = new MemoryLog()
     const stores = new MemoryStores()
     await log.createTopics(allTopics(topology))
-    const reader = new DefinitionReader(log, codec, parts.assemble)
+    const reader = new DefinitionReader(log, codec, parts.assemble, parts.ask)
     for (const records of parts.definitions)
       await applyDefinitions({ topology, log, codec, reader, records, logTimeMs: startMs })
     const limits = { ...defaultLimits, ...parts.limits }

@@ -32,7 +32,7 @@ export const errorCodes = {
   },
   SCHEMA_MISSING: {
     retryable: true,
-    remedy: 'The schema is being fetched from the registry; what needs it waits. A command is best run again.',
+    remedy: 'The schema is being fetched from a registry; what needs it waits. A command is best run again.',
   },
   SCHEMA_UNREGISTERED: {
     retryable: false,
@@ -52,6 +52,11 @@ export const errorCodes = {
     retryable: false,
     remedy:
       'Give the user and password of the schema registry in its address, and see that it may read and write there.',
+  },
+  IGLU_UNAVAILABLE: {
+    retryable: true,
+    remedy:
+      'Start the Iglu registry that the message names, or mend its address or key; events whose schema it may have wait, and nothing is dropped.',
   },
   DEFINITION_MISSING: {
     retryable: true,

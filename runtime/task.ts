@@ -59,7 +59,11 @@ export type TaskObserver = RestoreObserver & {
 }
 
 /** Bodies of definitions, by the hash that markers name. DEFINITION_MISSING (retryable) when a body is not there yet. */
-export type DefinitionSource = { resolve(tenant: string, hash: string): Promise<DefinitionsHead> }
+export type DefinitionSource = {
+  resolve(tenant: string, hash: string): Promise<DefinitionsHead>
+  /** Resolves when what definitions were found to lack, which ended a record in SCHEMA_MISSING, has been looked for. */
+  fetched?(): Promise<void>
+}
 
 export type TaskParts = {
   readonly stage: Stage
@@ -210,9 +214,11 @@ export class Task {
       await this.#commit(records.length)
     } catch (error) {
       if (error instanceof MillraceError && error.code === 'SCHEMA_MISSING') {
-        // A value was written under a schema not seen before, by a newer version say: the batch is run again with it.
+        // A value was written under a schema not seen before, by a newer version say, or an event names one that nobody has
+        // asked a registry for: the batch is run again with it.
         this.#rewind()
         await this.#parts.codec.fetched()
+        await this.#parts.definitions.fetched?.()
         return this.step(recordsMax)
       }
       if (!(error instanceof UnencodableBatch) || this.#careful > 0) throw error

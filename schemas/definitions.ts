@@ -13,6 +13,10 @@ export type Definitions = {
   readonly tenantKey: Uint8Array
   /** JSON Schema texts by schema key `iglu:vendor/name/format/M-R-A`. */
   readonly schemas: ReadonlyMap<string, string>
+  /** How data are held against schemas; undefined: as `igluDefaults` say. */
+  readonly iglu?: IgluRules
+  /** Schemas that are not among `schemas`; undefined: there are no others. */
+  readonly lookup?: SchemaLookup
   readonly identity: IdentityRules
   readonly traits: readonly TraitDefinition[]
   readonly segments: readonly SegmentDefinition[]
@@ -142,6 +146,59 @@ export const defaultEnrichments: EnrichmentRules = {
   ipAnonymisation: null,
   pseudonyms: null,
 }
+
+// --- schemas ---
+
+export type IgluRules = {
+  /** Whose verdicts are given where Iglu's validator and the published standards differ. */
+  readonly compat: 'iglu' | 'standard'
+  /** as_written: `1.0` is no integer, as in Iglu. lenient: it is one, as in JSON Schema. */
+  readonly integers: 'lenient' | 'as_written'
+  /** What is done about a null where an optional property allows for none: drop takes it for absent, and notes it. */
+  readonly nulls: NullPolicy
+  /** Instead, for schemas that a criterion fits (`iglu:com.acme/x/jsonschema/1-*-*`); the first that does. */
+  readonly nullsOf: readonly { readonly schema: string; readonly nulls: NullPolicy }[]
+  readonly registries: Registries | null
+}
+
+export type NullPolicy = 'keep' | 'drop'
+
+export const igluDefaults: IgluRules = {
+  compat: 'iglu',
+  integers: 'lenient',
+  nulls: 'keep',
+  nullsOf: [],
+  registries: null,
+}
+
+/** Where schemas are looked up that the workspace does not have. */
+export type Registries = {
+  /** For how long a schema that was found is not asked for again; null: for ever. */
+  readonly cacheTtlMs: number | null
+  readonly repositories: readonly Repository[]
+  /** Rises by one to have all of them asked again. */
+  readonly refresh: number
+}
+
+export type Repository = {
+  readonly name: string
+  /** Lower is asked earlier, among those that fit the vendor equally. */
+  readonly priority: number
+  readonly vendorPrefixes: readonly string[]
+  /** A folder, from the workspace's; or an address, with the name of the variable that holds the key to it. */
+  readonly at: { readonly folder: string } | { readonly uri: string; readonly apiKeyEnv: string | null }
+}
+
+/** What registries say of a schema. */
+export type SchemaAnswer = {
+  /** The one to hold data against, which may supersede the one asked for; null: no registry has it. */
+  readonly schema: { readonly uri: string; readonly text: string } | null
+  /** Repositories that did not simply say that they have none. */
+  readonly failures: readonly { readonly repository: string; readonly message: string }[]
+}
+
+/** Undefined: they are only now being asked. Whoever needs the answer throws SCHEMA_MISSING, and is run again. */
+export type SchemaLookup = (uri: string, logTimeMs: number) => SchemaAnswer | undefined
 
 // --- identity ---
 

@@ -69,6 +69,7 @@ const rules: readonly Rule[] = [
   { from: /^connectors\/[^/]+\.ts$/, to: ['schemas/', 'runtime/*.ts', 'connectors/*.ts'] },
   { from: /^(connectors\/[^/]+\/)/, to: ['schemas/', 'runtime/errors.ts', 'connectors/connector.ts', '$1'] },
   { from: /^serving\//, to: ['schemas/', 'runtime/*.ts', 'serving/'] },
+  { from: /^registries\//, to: ['schemas/', 'runtime/answers.ts', 'runtime/errors.ts', 'registries/'] },
   { from: /^workspace\//, to: ['schemas/', 'runtime/errors.ts', 'workspace/'] },
   { from: /^deploy\//, to: ['runtime/errors.ts', 'deploy/'] },
   // entry points assemble
@@ -122,7 +123,7 @@ const sharedOnPurpose: ReadonlyMap<string, string> = new Map([
   ['runtime/partitioner.ts scratch', 'written and read within one synchronous call'],
   ['operators/ids.ts memos', 'a bounded memo of a pure function, per tenant key'],
   ['operators/graph/survey.ts questions', 'a memo of a pure function, per request: no two tasks hold the same one'],
-  ['operators/validate/schema-book.ts compiledTexts', 'a bounded memo of a pure function, per schema text'],
+  ['operators/validate/schema-book.ts compiled', 'a bounded memo of a pure function, per schema text'],
 ])
 
 /**

@@ -16,7 +16,7 @@ export type Files = {
 }
 
 const requiredFiles = ['millrace.yaml', 'identity.yaml', 'consent.yaml'] as const
-const optionalFiles = ['collector.yaml', 'enrichments.yaml', 'referers.yaml'] as const
+const optionalFiles = ['collector.yaml', 'enrichments.yaml', 'referers.yaml', 'iglu.json'] as const
 const rootFiles: readonly string[] = [...requiredFiles, ...optionalFiles]
 const folders = ['traits', 'segments', 'destinations', 'schemas'] as const
 

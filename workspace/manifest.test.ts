@@ -11,7 +11,7 @@ const retail = await loadWorkspace('examples/retail')
 
 test('definitions come back from their records exactly, in whatever order these come', () => {
   const { hash, records } = manifestOf(retail, { version: 7, actor: 'ada' })
-  const { tenant, schemas, identity, consent, enrichments, traits, segments, destinations } = retail
+  const { tenant, schemas, iglu, identity, consent, enrichments, traits, segments, destinations } = retail
   fc.assert(
     fc.property(fc.shuffledSubarray([...records], { minLength: records.length }), (shuffled) => {
       expect(definitionsFrom(shuffled, tenantKey)).toEqual({
@@ -20,6 +20,7 @@ test('definitions come back from their records exactly, in whatever order these 
         hash,
         tenantKey,
         schemas,
+        iglu,
         identity,
         consent,
         enrichments,
@@ -58,15 +59,18 @@ test('a body that is not there is said to be missing, and so is the manifest', (
     /^the segment high_value \([0-9a-f]{64}\) of tenant retail is not there$/,
   )
   expect(() => definitionsFrom(records.slice(0, -1), tenantKey)).toThrow('there is no manifest')
-  expect(() => definitionsFrom(records, tenantKey, 'abc')).toThrow('there is no manifest abc')
+  expect(() => definitionsFrom(records, tenantKey, { hash: 'abc' })).toThrow('there is no manifest abc')
 })
 
 test('of several versions, the one named is rebuilt; bodies they share serve both', () => {
   const now = manifestOf(retail, { version: 1 })
   const next = manifestOf({ ...retail, segments: retail.segments.slice(1) }, { version: 2 })
   const topic: Definition[] = [...now.records, ...next.records]
-  expect(definitionsFrom(topic, tenantKey, now.hash).segments).toEqual(retail.segments)
-  expect(definitionsFrom(topic, tenantKey, next.hash)).toMatchObject({ version: 2, segments: retail.segments.slice(1) })
+  expect(definitionsFrom(topic, tenantKey, { hash: now.hash }).segments).toEqual(retail.segments)
+  expect(definitionsFrom(topic, tenantKey, { hash: next.hash })).toMatchObject({
+    version: 2,
+    segments: retail.segments.slice(1),
+  })
   expect(() => definitionsFrom(topic, tenantKey)).toThrow('a manifest is named where there are several')
 })
 
@@ -104,11 +108,11 @@ const salted = (env: string) => ({
 
 test('secrets come from the environment, and one that is not there is refused by its name', () => {
   const { hash, records } = manifestOf(salted('SHOP_SALT'))
-  expect(definitionsFrom(records, tenantKey, hash, { SHOP_SALT: 'pepper' }).secrets).toEqual(
+  expect(definitionsFrom(records, tenantKey, { hash, env: { SHOP_SALT: 'pepper' } }).secrets).toEqual(
     new Map([['SHOP_SALT', 'pepper']]),
   )
-  expect(() => definitionsFrom(records, tenantKey, hash, {})).toThrow('the environment variable SHOP_SALT')
-  expect(definitionsFrom(records, tenantKey, hash, null).secrets).toEqual(new Map())
+  expect(() => definitionsFrom(records, tenantKey, { hash, env: {} })).toThrow('the environment variable SHOP_SALT')
+  expect(definitionsFrom(records, tenantKey, { hash, env: null }).secrets).toEqual(new Map())
   expect(JSON.stringify(records)).not.toContain('pepper')
 })
 

@@ -1,7 +1,14 @@
 /** A workspace as records of the topic `definitions`, and `Definitions` made of such records again. */
 import { invariant, MillraceError } from '../runtime/errors.ts'
 import type { Definition, DefinitionKind } from '../schemas/avro/types.ts'
-import { type Definitions, defaultEnrichments, type EnrichmentRules } from '../schemas/definitions.ts'
+import {
+  type Definitions,
+  defaultEnrichments,
+  type EnrichmentRules,
+  type IgluRules,
+  type Registries,
+  type SchemaLookup,
+} from '../schemas/definitions.ts'
 import { byText, canonicalJson, sha256Hex } from './canonical.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -16,9 +23,9 @@ const bodyBytesMax = 200_000
 /**
  * One record a definition, and last the manifest that lists them. A workspace with the same content has the same
  * hashes, whatever the version, the actor, the layout of its files and the order within them. CONFIG_INVALID when
- * a definition is too large to travel.
+ * a definition is too large to travel. `refresh` counts how often registries were to be asked anew.
  */
-export function manifestOf(workspace: Workspace, { version = 1, actor = 'workspace' } = {}): Manifest {
+export function manifestOf(workspace: Workspace, { version = 1, actor = 'workspace', refresh = 0 } = {}): Manifest {
   const recordOf = (kind: DefinitionKind, id: string, body: string): Definition => {
     const bytes = Buffer.byteLength(body)
     if (bytes > bodyBytesMax) {
@@ -31,6 +38,7 @@ export function manifestOf(workspace: Workspace, { version = 1, actor = 'workspa
   }
   const definitions = [
     ...[...workspace.schemas].map(([key, text]) => recordOf('schema', key, text)),
+    recordOf('iglu', 'iglu', canonicalJson(withRefresh(workspace.iglu, refresh))),
     recordOf('identity', 'identity', canonicalJson(workspace.identity)),
     recordOf('consent', 'consent', canonicalJson(workspace.consent)),
     recordOf('enrichments', 'enrichments', canonicalJson(workspace.enrichments)),
@@ -43,16 +51,57 @@ export function manifestOf(workspace: Workspace, { version = 1, actor = 'workspa
   return { hash: manifest.hash, records: [...definitions, manifest] }
 }
 
+/** Where definitions find what registries have answered: the reader of the topic. */
+export type Outside = {
+  find(
+    scope: { readonly tenant: string; readonly hash: string; readonly settings: string },
+    id: string,
+    atMs: number,
+  ):
+    | {
+        readonly found: Definition | null
+        readonly answer: { readonly failures: readonly { readonly repository: string; readonly message: string }[] }
+      }
+    | undefined
+}
+
+function lookupIn(tenant: string, registries: Registries, outside: Outside): SchemaLookup {
+  const settings = canonicalJson(registries)
+  const scope = { tenant, settings, hash: sha256Hex(settings).slice(0, 16) }
+  return (uri, atMs) => {
+    const known = outside.find(scope, uri, atMs)
+    if (!known) return undefined
+    const { found, answer } = known
+    return { schema: found && { uri: found.id, text: found.body }, failures: answer.failures }
+  }
+}
+
+const withRefresh = (iglu: IgluRules, refresh: number): IgluRules =>
+  iglu.registries ? { ...iglu, registries: { ...iglu.registries, refresh } } : iglu
+
+/** How often the registries of a definition of kind `iglu` were to be asked anew. */
+export function refreshOf(iglu: Definition | undefined): number {
+  return (iglu && (JSON.parse(iglu.body) as IgluRules).registries?.refresh) ?? 0
+}
+
+export type Finding = {
+  /** Of the manifest; needed where there are several. */
+  readonly hash?: string
+  /** What registries have answered. */
+  readonly outside?: Outside
+  /** Where secrets are; null for who only reads definitions, and has none. */
+  readonly env?: NodeJS.ProcessEnv | null
+}
+
 /**
  * The definitions of the manifest among the records: of the one with that hash, or of the only one. Other records may
  * stand among them, in any order. DEFINITION_MISSING when a body, or the manifest, is not there; CONFIG_INVALID when the
- * environment lacks a secret that they name. Who only reads definitions has no secrets, and gives no environment (null).
+ * environment lacks a secret that they name.
  */
 export function definitionsFrom(
   records: Iterable<Definition>,
   tenantKey: Uint8Array,
-  hash?: string,
-  env: NodeJS.ProcessEnv | null = process.env,
+  { hash, outside, env = process.env }: Finding = {},
 ): Definitions {
   const byHash = new Map<string, Definition>()
   let manifest: Definition | undefined
@@ -76,6 +125,7 @@ export function definitionsFrom(
   const parsed = <T>(kind: DefinitionKind) => of(kind).map(({ body }) => JSON.parse(body) as T)
   const [identity] = parsed<Definitions['identity']>('identity')
   const [consent] = parsed<Definitions['consent']>('consent')
+  const [iglu] = parsed<IgluRules>('iglu')
   invariant(identity && consent, 'a manifest lists identity and consent')
   // manifests of before there were enrichments have none
   const [enrichments = defaultEnrichments] = parsed<EnrichmentRules>('enrichments')
@@ -85,6 +135,8 @@ export function definitionsFrom(
     hash: manifest.hash,
     tenantKey,
     schemas: new Map(of('schema').map(({ id, body }) => [id, body])),
+    ...(iglu && { iglu }),
+    ...(iglu?.registries && outside && { lookup: lookupIn(tenant, iglu.registries, outside) }),
     identity,
     traits: parsed('trait'),
     segments: parsed('segment'),

@@ -1,10 +1,12 @@
 /** A workspace: the folder of YAML and JSON in which a tenant decides everything, read and checked as a whole. */
+import type { z } from 'zod'
 import {
   type ConsentRules,
   type DestinationDefinition,
   defaultEnrichments,
   type EnrichmentRules,
   type IdentityRules,
+  type IgluRules,
   type SegmentDefinition,
   type TraitDefinition,
 } from '../schemas/definitions.ts'
@@ -16,6 +18,7 @@ import { readDestination } from './destinations.ts'
 import { readEnrichments } from './enrichments.ts'
 import { readFiles } from './folder.ts'
 import { readIdentity } from './identity.ts'
+import { readRegistries, schemaRules, schemaRulesShape } from './iglu.ts'
 import { type Problem, problemsError, quote } from './problem.ts'
 import { readReferers } from './referers.ts'
 import { readSchemas, schemaText } from './schemas.ts'
@@ -27,12 +30,15 @@ import { readTrait } from './traits.ts'
 /** Everything a tenant decides, without the version and the key it will have in force. Lists are in order of id. */
 export type Workspace = {
   readonly tenant: string
+  /** Where it was read from. */
+  readonly folder: string
   /** For people. */
   readonly name: string
   /** The environment variable that holds the tenant's secret key; null: the program makes and keeps one. */
   readonly tenantKeyEnv: string | null
   readonly collector: CollectorSettings
   readonly schemas: ReadonlyMap<string, string>
+  readonly iglu: IgluRules
   readonly identity: IdentityRules
   readonly consent: ConsentRules
   readonly enrichments: EnrichmentRules
@@ -66,9 +72,10 @@ export async function checkWorkspace(folder: string): Promise<Checked> {
       definitionsMax[of],
     )
 
-  const settings = readSettings(sourceOf('millrace.yaml'))
+  const given = readSettings(sourceOf('millrace.yaml'))
   const collectorSource = sourceOf('collector.yaml')
   const collector = collectorSource ? readCollector(collectorSource) : defaultCollector
+  const registries = readRegistries(sourceOf('iglu.json'))
   const parsed = readSchemas(files.schemas, problems)
   const catalogue = new Catalogue(parsed)
   const identitySource = sourceOf('identity.yaml')
@@ -93,14 +100,17 @@ export async function checkWorkspace(folder: string): Promise<Checked> {
   }
   const destinations = entriesOf('destinations').map((entry) => readDestination(entry, scope))
 
-  if (problems.length > 0 || !settings || !collector || !identity || !consent || !enrichments) {
+  if (problems.length > 0 || !given || !collector || !identity || !consent || !enrichments) {
     return { workspace: null, problems }
   }
+  const { rules, ...settings } = given
   const schemas = new Map([...parsed].map(([key, schema]): [string, string] => [key, schemaText(schema)]))
   const workspace = {
+    folder,
     ...settings,
     collector,
     schemas: new Map([...schemas].sort(([a], [b]) => byText(a, b))),
+    iglu: schemaRules(rules, registries),
     identity,
     consent,
     enrichments,
@@ -118,12 +128,19 @@ const settingsShape = mapping({
   tenant: id,
   name: text('a name for people, at most 100 characters', 100),
   tenantKey: mapping({ env: environmentVariable }).optional(),
+  schemas: schemaRulesShape.optional(),
 })
 
-function readSettings(source: Source | null): Pick<Workspace, 'tenant' | 'name' | 'tenantKeyEnv'> | null {
+type Settings = Pick<Workspace, 'tenant' | 'name' | 'tenantKeyEnv'> & {
+  readonly rules: z.infer<typeof schemaRulesShape> | undefined
+}
+
+function readSettings(source: Source | null): Settings | null {
   if (source?.value === undefined) return null
   const settings = source.read(settingsShape, [], source.value)
-  return settings && { tenant: settings.tenant, name: settings.name, tenantKeyEnv: settings.tenantKey?.env ?? null }
+  if (!settings) return null
+  const { tenant, name, tenantKey, schemas } = settings
+  return { tenant, name, tenantKeyEnv: tenantKey?.env ?? null, rules: schemas }
 }
 
 /** Entries with sound ids, the first of each; reports the others. */

@@ -1,7 +1,7 @@
 /** A deployment on Kafka, as what it runs with has to know it: log, codec, and the topology that its topics tell of. */
 import { setTimeout } from 'node:timers/promises'
 import { Codec } from '../../runtime/codec.ts'
-import { applyDefinitions, DefinitionReader } from '../../runtime/definitions.ts'
+import { applyDefinitions, type DefinitionReader } from '../../runtime/definitions.ts'
 import { MillraceError } from '../../runtime/errors.ts'
 import { KafkaCoordinator } from '../../runtime/kafka/coordinator.ts'
 import { KafkaLog } from '../../runtime/kafka/log.ts'
@@ -11,8 +11,9 @@ import type { Log } from '../../runtime/log.ts'
 import type { Topology } from '../../runtime/topology.ts'
 import type { Definition } from '../../schemas/avro/types.ts'
 import { sha256Hex } from '../../workspace/canonical.ts'
-import { definitionsFrom, manifestOf } from '../../workspace/manifest.ts'
+import { definitionsFrom } from '../../workspace/manifest.ts'
 import type { Workspace } from '../../workspace/workspace.ts'
+import { nextManifest, openDefinitions } from '../definitions.ts'
 import { deployedTopology } from '../deployed-topology.ts'
 import { type Generation, generationInForce, generationLog } from '../generation.ts'
 import type { ClusterPlace } from '../place.ts'
@@ -96,20 +97,25 @@ export class ClusterDefinitions {
     this.#workspace = workspace
     this.#tenantKey = tenantKey
     this.#key = keyRecord(workspace.tenant, tenantKey)
-    this.reader = new DefinitionReader(cluster.log, cluster.codec, (manifest, bodies) =>
-      definitionsFrom([manifest, ...bodies], tenantKey),
-    )
+    this.reader = openDefinitions(cluster.log, cluster.codec, workspace, tenantKey)
   }
 
   /**
    * Brings the workspace into force where nothing is yet, or `always`. CONFIG_INVALID when the deployment was begun under
-   * another tenant key: the same customers would get other profiles; or when a secret is not there that they name.
+   * another tenant key: the same customers would get other profiles; or when a secret is not there that they name. `refresh`
+   * has registries asked anew.
    */
-  async apply({ always }: { readonly always: boolean }): Promise<InForce & { readonly same: boolean }> {
+  async apply({
+    always,
+    refresh = false,
+  }: {
+    readonly always: boolean
+    readonly refresh?: boolean
+  }): Promise<InForce & { readonly same: boolean }> {
     const { tenant } = this.#workspace
-    const manifest = manifestOf(this.#workspace)
-    definitionsFrom(manifest.records, this.#tenantKey)
     for (;;) {
+      const manifest = await nextManifest(this.reader, this.#workspace, refresh)
+      definitionsFrom(manifest.records, this.#tenantKey)
       const latest = await this.reader.latest(tenant)
       if (latest && !this.reader.has(tenant, this.#key.hash)) {
         throw new MillraceError(

@@ -1,11 +1,11 @@
 /** The deployment that a replay reads: its log, to write beside as well, and the definitions that were ever in force. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { DefinitionReader } from '../../runtime/definitions.ts'
+import type { DefinitionReader } from '../../runtime/definitions.ts'
 import { MillraceError } from '../../runtime/errors.ts'
 import type { TopicSpec } from '../../runtime/log.ts'
-import { definitionsFrom } from '../../workspace/manifest.ts'
 import { loadWorkspace, type Workspace } from '../../workspace/workspace.ts'
+import { openDefinitions } from '../definitions.ts'
 import type { ClusterPlace, Deployment, Place } from '../place.ts'
 import { readTenantKey, tenantKeyFor } from '../tenant-key.ts'
 
@@ -83,9 +83,7 @@ async function openLiveFolder(folder: string, workspace: Workspace): Promise<Liv
     const { base, log, codec } = opened
     const { env } = process
     const key = await tenantKeyFor(folder, { given: undefined, envName: workspace.tenantKeyEnv, env })
-    const definitions = new DefinitionReader(log, codec, (manifest, bodies) =>
-      definitionsFrom([manifest, ...bodies], key),
-    )
+    const definitions = openDefinitions(log, codec, workspace, key)
     return {
       ...opened,
       topics: await log.topics(),

@@ -14,8 +14,14 @@ export type Compat = 'iglu' | 'standard'
 /** The complaints about a value; none: it satisfies the schema. Throws on a schema that breaks down over the value. */
 export type Check = (data: unknown) => readonly DataReport[]
 
+/**
+ * Data without the nulls that stand for optional properties which allow for none, as an author means who writes one for
+ * absent; and where they stood.
+ */
+export type WithoutNulls = (data: unknown) => { readonly kept: unknown; readonly dropped: readonly string[] }
+
 /** A compiled schema, or why it cannot be compiled. */
-export type Compiled = { readonly check: Check } | { readonly issue: string }
+export type Compiled = { readonly check: Check; readonly withoutNulls: WithoutNulls } | { readonly issue: string }
 
 /**
  * Compiles the text of a schema. `$schema` and `id` are not looked at, and a `$ref` that leads out of the document, or
@@ -26,7 +32,8 @@ export function compile(text: string, compat: Compat = 'iglu'): Compiled {
   if (parsed.error !== null) return { issue: `the schema is ${parsed.error}` }
   if (!isObject(parsed.value)) return { issue: 'the schema is not a JSON object' }
   try {
-    return { check: new Compiler(parsed.value, compat).check }
+    const { check, withoutNulls } = new Compiler(parsed.value, compat)
+    return { check, withoutNulls }
   } catch (error) {
     return { issue: (error as Error).message.slice(0, 1_000) }
   }
@@ -46,6 +53,7 @@ const refsMax = 200_000
 
 class Compiler {
   readonly check: Check
+  readonly withoutNulls: WithoutNulls
   readonly #root: Schema
   readonly #compat: Compat
   readonly #visits = new Map<unknown, Visit>()
@@ -63,6 +71,42 @@ class Compiler {
       visit(data, '$', out)
       return out
     }
+    this.withoutNulls = (data) => {
+      const dropped: string[] = []
+      return { kept: this.#withoutNulls(root, data, '$', dropped), dropped }
+    }
+  }
+
+  /** The data themselves where there is nothing to drop. Follows references, properties and items, and no alternatives. */
+  #withoutNulls(schema: unknown, data: unknown, path: string, dropped: string[]): unknown {
+    const ref = isObject(schema) && typeof schema['$ref'] === 'string' ? this.#target(schema['$ref']) : undefined
+    const own = ref ?? schema
+    if (!isObject(own)) return data
+    if (Array.isArray(data)) {
+      const items = data.map((item, at) => this.#withoutNulls(own['items'], item, `${path}[${at}]`, dropped))
+      return items.some((item, at) => item !== data[at]) ? items : data
+    }
+    const { properties } = own
+    if (!isRecord(data) || !isObject(properties)) return data
+    const required: readonly unknown[] = Array.isArray(own['required']) ? own['required'] : []
+    let changed = false
+    const entries = Object.entries(data).flatMap(([name, value]): [string, unknown][] => {
+      const property = Object.hasOwn(properties, name) ? properties[name] : undefined
+      if (
+        value === null &&
+        property !== undefined &&
+        !required.includes(name) &&
+        !this.#visit(property)(null, '', null)
+      ) {
+        if (dropped.length < reportsMax) dropped.push(member(path, name))
+        changed = true
+        return []
+      }
+      const kept = this.#withoutNulls(property, value, member(path, name), dropped)
+      if (kept !== value) changed = true
+      return [[name, kept]]
+    })
+    return changed ? Object.fromEntries(entries) : data
   }
 
   /** Of a subschema; what is none accepts anything. */
@@ -519,8 +563,7 @@ const sizeVisit =
 
 // --- values ---
 
-/** A number that is to be told from an integer comes boxed: `1.0` where spelling counts. */
-const isRecord = (value: unknown): value is Schema => isObject(value) && !(value instanceof Number)
+const isRecord: (value: unknown) => value is Schema = isObject
 
 /** The name of a JSON value's type, where an integer is told from a number. */
 export function typeName(value: unknown): string {

@@ -1,5 +1,7 @@
 /** Why an event was refused, in the words of Snowplow's bad rows (snowplow-badrows, Apache-2.0 documentation of the formats). */
 
+import type { SelfDescribing } from '../../schemas/avro/types.ts'
+
 /** One complaint of a JSON Schema validator, or of an atomic field. */
 export type DataReport = {
   readonly message: string
@@ -10,14 +12,19 @@ export type DataReport = {
 }
 
 export type SchemaError =
-  | { readonly error: 'ValidationError'; readonly dataReports: readonly DataReport[] }
+  | {
+      readonly error: 'ValidationError'
+      /** The version that data were held against, where it is another than theirs. */
+      readonly supersededBy?: string
+      readonly dataReports: readonly DataReport[]
+    }
   /** The schema itself is at fault. */
   | { readonly error: 'ValidationError'; readonly schemaIssues: readonly { path: string; message: string }[] }
   | { readonly error: 'ResolutionError'; readonly lookupHistory: readonly Lookup[] }
 
 export type Lookup = {
   readonly repository: string
-  readonly errors: readonly { readonly error: 'NotFound' }[]
+  readonly errors: readonly { readonly error: 'NotFound' | 'ClientFailure'; readonly message?: string }[]
   readonly attempts: number
   readonly lastAttempt: string
 }
@@ -25,7 +32,7 @@ export type Lookup = {
 export type NotJson = { readonly field: string; readonly value: string | null; readonly error: string }
 export type NotIglu = {
   readonly json: unknown
-  readonly error: 'INVALID_IGLUURI' | 'INVALID_DATA_PAYLOAD'
+  readonly error: 'INVALID_IGLUURI' | 'INVALID_SCHEMAVER' | 'INVALID_DATA_PAYLOAD'
 }
 export type CriterionMismatch = { readonly schemaKey: string; readonly schemaCriterion: string }
 export type IgluFailure = { readonly schemaKey: string; readonly error: SchemaError }
@@ -38,9 +45,13 @@ export type ProtocolViolation = SchemaViolation | Unexpected
 /** A message of enrichment_failures. */
 export type EnrichmentFailure = { readonly enrichment: null; readonly message: Unexpected }
 
-export const invalid = (schemaKey: string, dataReports: readonly DataReport[]): IgluFailure => ({
+export const invalid = (
+  schemaKey: string,
+  dataReports: readonly DataReport[],
+  supersededBy: string | null = null,
+): IgluFailure => ({
   schemaKey,
-  error: { error: 'ValidationError', dataReports },
+  error: { error: 'ValidationError', ...(supersededBy !== null && { supersededBy }), dataReports },
 })
 
 /** Where in an event a violation of a schema stands. */
@@ -75,6 +86,10 @@ export class Findings {
   sourceOf(index: number): FailureSource {
     return this.#sources[this.#sourcesFrom.findLastIndex((from) => from <= index)] ?? 'atomic_field'
   }
+  /** What was noted about the event's data, to stand beside its entities. */
+  readonly notes = new Map<string, SelfDescribing>()
+  /** A schema that registries are only now being asked for: nothing can be said of the event yet. */
+  awaited: string | null = null
 
   /** A field that cannot be converted to its column. `field` is the tracker parameter or the column. */
   unreadable(field: string, message: string): void {

@@ -6,10 +6,11 @@ export const jsonDepthMax = 40
 /** A parsed value, or why there is none. */
 export type Parsed = { readonly value: unknown; readonly error: null } | { readonly error: string }
 
-export function parseJson(text: string): Parsed {
+/** With `as_written`, a number that is spelled as no integer and is one (`1.0`, `1e2`) comes boxed. */
+export function parseJson(text: string, integers: 'lenient' | 'as_written' = 'lenient'): Parsed {
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = integers === 'as_written' && spelled.test(text) ? parseAsWritten(text) : JSON.parse(text)
   } catch {
     // not the engine's own message, which differs from one version of Node to the next and would change a replay
     return { error: text === '' ? 'invalid json: exhausted input' : 'invalid json' }
@@ -18,8 +19,25 @@ export function parseJson(text: string): Parsed {
   return { value, error: null }
 }
 
+const spelled = /\d[.eE]/
+/** Texts, and numbers with a fraction or an exponent. */
+const tokens = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs
+
+function parseAsWritten(text: string): unknown {
+  JSON.parse(text) // or what follows would mend what is no JSON
+  let mark = '#'
+  while (text.includes(`"${mark}`)) mark += '#'
+  const marked = text.replace(tokens, (token) => {
+    const isSpelled = !token.startsWith('"') && /[.eE]/.test(token) && Number.isInteger(Number(token))
+    return isSpelled ? `"${mark}${token}"` : token
+  })
+  return JSON.parse(marked, (_, value) =>
+    typeof value === 'string' && value.startsWith(mark) ? new Number(value.slice(mark.length)) : value,
+  )
+}
+
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Number)
 }
 
 function isShallow(value: unknown, levels: number): boolean {

@@ -27,7 +27,7 @@ export function readFields(draft: Draft, fields: Fields, checker: Checker, findi
     const value = fields[name]
     if (value === null || value === '') continue
     const column = columns.get(name)
-    if (column) setFromJson(draft, column, value, findings)
+    if (column) setFromJson(draft, column, value instanceof Number ? Number(value) : value, findings)
     else if (name === 'contexts') draft.contexts = checkContexts(value, checker, findings)
     else if (name === 'derived_contexts') draft.derived_contexts = checkContexts(value, checker, findings, name)
     else if (name === 'unstruct_event') unstruct = checkUnstruct(value, checker, findings)

@@ -70,7 +70,9 @@ function unstructOf(type: string, call: Call, properties: Call, checker: Checker
       return instanceOf('identify', objectOf(call, 'traits'), checker, findings)
     case 'track': {
       const named = nameOf(own(call, 'event') as string)
-      if (named !== null && checker.book.find(uriOf(named))) return instanceOf(named, properties, checker, findings)
+      const schema = named === null ? null : checker.book.find(uriOf(named), checker.atMs)
+      const isMissing = named === null || (schema !== null && 'failures' in schema)
+      if (!isMissing) return instanceOf(named, properties, checker, findings)
       return instanceOf('track', { ...members(call, ['event']), properties }, checker, findings)
     }
     case 'screen':

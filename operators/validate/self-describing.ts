@@ -1,9 +1,16 @@
 /** Self-describing JSON: the envelopes of an event's own data and of its entities, opened and checked against their schemas. */
 import type { SelfDescribing } from '../../schemas/avro/types.ts'
-import { type DataReport, type FailureSource, type Findings, invalid, type SchemaError } from './failure.ts'
+import {
+  type DataReport,
+  type FailureSource,
+  type Findings,
+  invalid,
+  type Lookup,
+  type SchemaError,
+} from './failure.ts'
 import { isObject, parseJson } from './json.ts'
-import type { Schema, SchemaBook } from './schema-book.ts'
-import { isSchemaKey, snowplow } from './schema-key.ts'
+import type { Missing, Schema, SchemaBook } from './schema-book.ts'
+import { droppedNulls, isSchemaKey, snowplow, uriError } from './schema-key.ts'
 
 /** What is needed to check: the tenant's schemas, and when it was looked (ms). */
 export type Checker = { readonly book: SchemaBook; readonly atMs: number }
@@ -14,14 +21,14 @@ export type Checked = { readonly schema: Schema; readonly json: SelfDescribing }
 /** The event within an `unstruct_event` envelope given as JSON text; null after something was found. */
 export function readUnstruct(field: string, text: string, checker: Checker, findings: Findings): Checked | null {
   findings.reading('unstruct')
-  const event = opened(field, text, unstructEvent, findings)
+  const event = opened(field, text, unstructEvent, checker, findings)
   return event === undefined ? null : checkInstance(event, checker, findings)
 }
 
 /** The entities within a `contexts` envelope given as JSON text: those that are as they should be. */
 export function readContexts(field: string, text: string, checker: Checker, findings: Findings): Entities {
   findings.reading(field === 'derived_contexts' ? field : 'contexts')
-  const list = opened(field, text, contexts, findings)
+  const list = opened(field, text, contexts, checker, findings)
   return list === undefined ? [] : checkList(list, checker, findings)
 }
 
@@ -55,8 +62,14 @@ const unstructEvent = envelopeOf(snowplow.unstructEvent)
 const contexts = envelopeOf(snowplow.contexts)
 
 /** What is in the envelope; undefined after something was found. */
-function opened(field: string, text: string, { prefix, criterion }: Envelope, findings: Findings): unknown {
-  const parsed = parseJson(text)
+function opened(
+  field: string,
+  text: string,
+  { prefix, criterion }: Envelope,
+  { book }: Checker,
+  findings: Findings,
+): unknown {
+  const parsed = parseJson(text, book.integers)
   if (parsed.error !== null) {
     findings.schema.push({ field, value: text.slice(0, quotedLengthMax), error: parsed.error })
     return undefined
@@ -68,7 +81,7 @@ function opened(field: string, text: string, { prefix, criterion }: Envelope, fi
   findings.schema.push(
     isSchemaKey(uri)
       ? { schemaKey: uri, schemaCriterion: criterion }
-      : { json: shown(parsed.value), error: 'INVALID_IGLUURI' },
+      : { json: shown(parsed.value), error: uriError(uri) },
   )
   return undefined
 }
@@ -103,29 +116,44 @@ function checkedInstance(value: unknown, { book, atMs }: Checker, findings: Find
   const instance = instanceOf(value, findings)
   if (!instance) return null
   const { uri, data } = instance
-  const schema = book.find(uri)
-  if (!schema) {
-    findings.schema.push(
-      isSchemaKey(uri) ? { schemaKey: uri, error: notFound(atMs) } : { json: shown(value), error: 'INVALID_IGLUURI' },
-    )
+  if (!isSchemaKey(uri)) {
+    findings.schema.push({ json: shown(value), error: uriError(uri) })
+    return null
+  }
+  const schema = book.find(uri, atMs)
+  if (schema === null) {
+    findings.awaited = uri
+    return null
+  }
+  if ('failures' in schema) {
+    findings.schema.push({ schemaKey: uri, error: notFound(schema, atMs) })
     return null
   }
   if ('issue' in schema) {
     findings.schema.push({ schemaKey: uri, error: brokenSchema(schema.issue) })
     return null
   }
-  let reports: readonly DataReport[]
+  const version = schema.uri === uri ? null : schema.version
   try {
-    reports = schema.check(data)
+    const { kept, dropped } = schema.nulls === 'drop' ? schema.withoutNulls(data) : { kept: data, dropped: [] }
+    const reports: readonly DataReport[] = schema.check(kept)
+    if (reports.length > 0) {
+      findings.schema.push(invalid(uri, reports, version))
+      return null
+    }
+    if (version !== null) note(findings, snowplow.validationInfo, { originalSchema: uri, validatedWith: version })
+    if (dropped.length > 0) note(findings, droppedNulls, { schema: schema.uri, paths: dropped })
+    return { schema, json: { schema: schema.uri, data: JSON.stringify(kept) } }
   } catch (error) {
     findings.schema.push({ schemaKey: uri, error: brokenSchema((error as Error).message) })
     return null
   }
-  if (reports.length > 0) {
-    findings.schema.push(invalid(uri, reports))
-    return null
-  }
-  return { schema, json: { schema: uri, data: JSON.stringify(data) } }
+}
+
+/** The same is noted once. */
+function note(findings: Findings, schema: string, data: object): void {
+  const text = JSON.stringify(data)
+  findings.notes.set(schema + text, { schema, data: text })
 }
 
 /** Both parts of {schema, data}; undefined after something was found. */
@@ -142,17 +170,17 @@ function instanceOf(value: unknown, findings: Findings): { readonly uri: string;
   return { uri, data: value['data'] }
 }
 
-const notFound = (atMs: number): SchemaError => ({
-  error: 'ResolutionError',
-  lookupHistory: [
-    {
-      repository: 'Millrace definitions',
-      errors: [{ error: 'NotFound' }],
-      attempts: 1,
-      lastAttempt: new Date(atMs).toISOString(),
-    },
-  ],
-})
+function notFound({ repositories, failures }: Missing, atMs: number): SchemaError {
+  const lastAttempt = new Date(atMs).toISOString()
+  const lookupHistory = repositories.map((repository): Lookup => {
+    const failed = failures.find((failure) => failure.repository === repository)
+    const error = failed
+      ? ({ error: 'ClientFailure', message: failed.message } as const)
+      : ({ error: 'NotFound' } as const)
+    return { repository, errors: [error], attempts: 1, lastAttempt }
+  })
+  return { error: 'ResolutionError', lookupHistory }
+}
 
 const brokenSchema = (message: string): SchemaError => ({
   error: 'ValidationError',

@@ -1,4 +1,6 @@
 /** VALIDATE: what was received becomes an event, or a bad row that says why not. Never both, never neither. */
+
+import { MillraceError } from '../../runtime/errors.ts'
 import { type Context, count, type Effect, emit, type Inbound, type Operator, pass } from '../../runtime/operator.ts'
 import { schemaType } from '../../schemas/avro/index.ts'
 import type { BadRow, Event, RawEvent, RawFailure, SelfDescribing } from '../../schemas/avro/types.ts'
@@ -38,8 +40,10 @@ export const eventBytesMax = 224 * 1024
 
 /**
  * In: `event` (RawEvent) of `events.raw` by tenant/client; other kinds are passed on as they are. No state. Out, in place:
- * `event` (Event) to the next operator, or `bad` (BadRow) to `events.bad`, and to `events.failed` what was good of the event, where it could be read. Counts raw.events = valid + bad. Depends on
- * the record, its log time and the tenant's schemas alone; throws on nothing a stranger can send. Formats and limits:
+ * `event` (Event) to the next operator, or `bad` (BadRow) to `events.bad`, and to `events.failed` what was good of the
+ * event, where it could be read. Counts raw.events = valid + bad. Depends on the record, its log time and the tenant's
+ * schemas alone; throws on nothing a stranger can send, but SCHEMA_MISSING while registries are being asked for a schema.
+ * Formats and limits:
  * Snowplow's, as its documentation states them; where we differ, docs/decisions says so.
  */
 export const validate: Operator<Inbound, null, Definitions> = {
@@ -121,7 +125,7 @@ function fromParams(raw: RawEvent, params: tp2.Params, definitions: Definitions,
 }
 
 function fromNdjson(raw: RawEvent, definitions: Definitions, atMs: number): Read {
-  const parsed = parseJson(raw.body)
+  const parsed = parseJson(raw.body, definitions.iglu?.integers)
   if (parsed.error !== null) return { bad: formatViolation(raw, atMs, parsed.error) }
   if (!isObject(parsed.value)) return { bad: formatViolation(raw, atMs, 'a JSON object was expected') }
   const findings = new Findings()
@@ -169,6 +173,7 @@ function finished(
   definitions: Definitions,
   atMs: number,
 ): Read {
+  if (findings.awaited) throw new MillraceError('SCHEMA_MISSING', `registries are being asked for ${findings.awaited}`)
   setSource(draft, raw, atMs, findings)
   draft.unstruct_event = unstruct?.json ?? null
   if (draft.event === 'unstruct' && !unstruct && findings.schema.length === 0) {
@@ -182,6 +187,7 @@ function finished(
   // a bad row tells of the first phase that failed, and shows the event as it was then; a failed event tells of all
   let bad = findings.schema.length > 0 ? schemaViolations(raw, atMs, findings.schema, draft, fields) : null
 
+  if (findings.notes.size > 0) draft.derived_contexts = [...draft.derived_contexts, ...findings.notes.values()]
   setSchemaKey(draft, unstruct, findings)
   const entities: SelfDescribing[] = []
   enrich(draft, { raw, fields, atMs, findings, entities }, definitions)

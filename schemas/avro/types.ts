@@ -84,7 +84,7 @@ export type Definition = {
   readonly actor: string
 }
 
-export type DefinitionKind = 'manifest' | 'schema' | 'identity' | 'trait' | 'segment' | 'destination' | 'consent' | 'tenant_key' | 'enrichments'
+export type DefinitionKind = 'manifest' | 'schema' | 'identity' | 'trait' | 'segment' | 'destination' | 'consent' | 'tenant_key' | 'enrichments' | 'iglu' | 'answer'
 
 /** A record or a timer whose processing failed, byte for byte, with the cause and where it came from. */
 export type DeadLetter = {

@@ -2,14 +2,14 @@
 import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { Codec, fixedSchemaIds } from '../../runtime/codec.ts'
-import { type Assemble, applyDefinitions } from '../../runtime/definitions.ts'
+import { applyDefinitions } from '../../runtime/definitions.ts'
 import type { DrivenRecord } from '../../runtime/driver.ts'
 import { partitionOf } from '../../runtime/partitioner.ts'
 import { Random } from '../../runtime/random.ts'
 import type { AddressedRecord } from '../../runtime/record.ts'
 import { type Marks, simulate, someFaults } from '../../runtime/simulator/simulator.ts'
 import { allTopics } from '../../runtime/topology.ts'
-import type { Handover, IdentifiedEvent, MembershipTransition } from '../../schemas/avro/types.ts'
+import type { Definition, Handover, IdentifiedEvent, MembershipTransition } from '../../schemas/avro/types.ts'
 import type { Definitions } from '../../schemas/definitions.ts'
 import { generateTraffic, type TrafficItem } from '../../sources/traffic/traffic.ts'
 import { customerData, type Partitions } from '../../topologies/customer-data.ts'
@@ -24,7 +24,7 @@ const retail = fileURLToPath(new URL('../../examples/retail', import.meta.url))
 
 export const tenantKeyOf = (tenant: string): Uint8Array => createHash('sha256').update(`simulated ${tenant}`).digest()
 
-export const assembleDefinitions: Assemble = (manifest, bodies) =>
+export const assembleDefinitions = (manifest: Definition, bodies: readonly Definition[]) =>
   definitionsFrom([manifest, ...bodies], tenantKeyOf(manifest.tenant))
 
 /** How often what is rare in identity came about, beside what is rare in the runtime. */
@@ -77,7 +77,7 @@ export async function simulateTopology(seed: number, eventsPerTenant = 90): Prom
 
   const definitionsOf = (tenant: string): Definitions => {
     const [manifest, ...bodies] = manifests[tenants.indexOf(tenant)]!.records
-    return assembleDefinitions(manifest!, bodies) as Definitions
+    return assembleDefinitions(manifest!, bodies)
   }
   const run = await simulate({
     seed,
