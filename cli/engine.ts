@@ -48,6 +48,8 @@ export type LogOptions = {
 export type Engine = {
   readonly dataFolder: string
   readonly workspace: Workspace
+  /** Of the definitions in force. */
+  readonly version: number
   readonly topology: Topology
   readonly log: Log
   /** Keeps the log within its bounds; to be called each minute or so. */
@@ -90,7 +92,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     const { records } = await nextManifest(reader, workspace, options.refresh)
     // what names a secret that is not there is refused before it comes into force
     definitionsFrom(records, tenantKey)
-    await applyDefinitions({ topology, log, codec, reader, records, logTimeMs: options.logTimeMs })
+    const { version } = await applyDefinitions({ topology, log, codec, reader, records, logTimeMs: options.logTimeMs })
     const { observer = {} } = options
     const apart = options.threads === 'apart' ? stageThreads : []
     const stages = topology.stages.map(({ name }) => name).filter((name) => !apart.flat().includes(name))
@@ -112,6 +114,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     return {
       dataFolder,
       workspace,
+      version,
       topology,
       log,
       maintain: () => base.maintain(),

@@ -11,6 +11,7 @@ import { addProfile } from './commands/profile.ts'
 import { addRecover } from './commands/recover.ts'
 import { addReplay } from './commands/replay.ts'
 import { addRun } from './commands/run.ts'
+import { addSchemas } from './commands/schemas.ts'
 import { addStart } from './commands/start.ts'
 import { addTopics } from './commands/topics.ts'
 import { addTopology } from './commands/topology.ts'
@@ -47,6 +48,7 @@ addDeliver(program)
 addApply(program)
 addUp(program)
 addTopics(program)
+addSchemas(program)
 
 // Whoever reads has had enough, as `head` does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -31,6 +31,11 @@ describe('help', () => {
     [['parts', '--help']],
     [['topics', 'diff', '--help']],
     [['topics', 'apply', '--help']],
+    [['schemas', 'lint', '--help']],
+    [['schemas', 'get', '--help']],
+    [['schemas', 'validate', '--help']],
+    [['schemas', 'publish', '--help']],
+    [['schemas', 'refresh', '--help']],
   ])('millrace %s', async (args) => {
     const { status, stdout, stderr } = await millrace(args)
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
