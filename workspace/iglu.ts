@@ -53,7 +53,7 @@ const repositoryShape = mapping({
     [
       mapping({
         http: mapping({
-          uri: text('an address, such as https://iglu.acme.com/api').regex(/^https?:\/\/[^\s/?#@]+[^\s?#]*$/, {
+          uri: text('an address, such as https://iglu.acme.com/api').regex(/^https?:\/\/[^\s/?#@]+(?:\/[^\s?#]*)?$/, {
             error: 'an http(s) address without user, query or fragment, such as https://iglu.acme.com/api',
           }),
           apikey: secret.nullish(),
