@@ -107,7 +107,8 @@ export class LocalKafka {
       })
     }
     const heap = this.nodes.length === 1 ? '-Xmx1g' : '-Xmx512m'
-    await node.start({ file: 'java', args: [heap, ...java, 'kafka.Kafka', properties] })
+    const tuning = (process.env['KAFKA_JVM_PERFORMANCE_OPTS'] ?? '').split(' ').filter((option) => option !== '')
+    await node.start({ file: 'java', args: [heap, ...tuning, ...java, 'kafka.Kafka', properties] })
   }
 
   /** Made once. 16 random bytes; a leading dash would be taken for an option. */

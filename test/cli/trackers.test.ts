@@ -74,7 +74,7 @@ describe('Micro', () => {
 })
 
 describe('the Iglu webhook', () => {
-  const data = { method: 'email', email: 'bo@shop.example' }
+  const data = { method: 'email', email: 'bo@example.com' }
 
   test.each([
     ['a self-describing body', webhook, { schema: logIn, data }, undefined],
@@ -96,7 +96,7 @@ describe('the Iglu webhook', () => {
   })
 
   test('takes parameters, and a list of events', async () => {
-    await fetch(`${url}${webhook}?schema=${encodeURIComponent(logIn)}&method=email&email=bo%40shop.example&p=app`)
+    await fetch(`${url}${webhook}?schema=${encodeURIComponent(logIn)}&method=email&email=bo%40example.com&p=app`)
     await post(webhook, [
       { schema: logIn, data },
       { schema: logIn, data },
@@ -167,7 +167,7 @@ describe("Snowplow's browser tracker in Chromium", () => {
           tracking.newTracker('sp', collector, { appId: 'shop' })
           tracking.setUserId('browser-user')
           tracking.trackPageView()
-          tracking.trackSelfDescribingEvent({ event: { schema, data: { method: 'email', email: 'bo@shop.example' } } })
+          tracking.trackSelfDescribingEvent({ event: { schema, data: { method: 'email', email: 'bo@example.com' } } })
         },
         [url, logIn] as const,
       )
