@@ -135,7 +135,7 @@ function rawEventOf(index: number): RawEvent {
     cx: contexts(
       [product, { sku: `SKU-${index}`, category: 'shoes', sizes: [40, 41, 42] }],
       [product, { sku: `SKU-${index + 1}`, category: 'hats' }],
-      [user, { email: `customer-${index}@mail.example`, tier: 'gold', since: '2020-01-01T00:00:00Z' }],
+      [user, { email: `customer-${index}@example.com`, tier: 'gold', since: '2020-01-01T00:00:00Z' }],
     ),
   }
   return rawOf(body, {
