@@ -1,5 +1,7 @@
+import Big from 'big.js'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Compat, compile } from './compile.ts'
+import { type Compat, compile, multiplesOf } from './compile.ts'
 
 function reports(schema: unknown, data: unknown, compat?: Compat) {
   const compiled = compile(typeof schema === 'string' ? schema : JSON.stringify(schema), compat)
@@ -317,4 +319,21 @@ describe('a schema', () => {
     )
     expect(() => reports({ ...ways, definitions }, 1)).toThrow('references')
   })
+})
+
+test('a multiple is one in decimals, whatever the sizes', () => {
+  const decimal = fc.tuple(fc.integer({ min: -1e9, max: 1e9 }), fc.integer({ min: 0, max: 12 }))
+  const numbers = fc.oneof(
+    decimal.map(([digits, decimals]) => Number(`${digits}e-${decimals}`)),
+    fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e30, max: 1e30 }),
+  )
+  const steps = fc.constantFrom(1, 2, 3, 0.5, 0.1, 0.01, 0.05, 0.001, 0.25, 1e-9, 1e-12, 1.5, 100, 1e6, 0.3)
+  fc.assert(
+    fc.property(numbers, steps, fc.integer({ min: 0, max: 1000 }), (number, step, times) => {
+      for (const value of [number, Number(new Big(step).times(times))]) {
+        expect([value, step, multiplesOf(step)(value)]).toEqual([value, step, new Big(value).mod(step).eq(0)])
+      }
+    }),
+    { numRuns: 2000 },
+  )
 })

@@ -493,15 +493,30 @@ function limitVisit(keyword: 'minimum' | 'maximum', limit: unknown, schema: Sche
   }
 }
 
-/** Exact: 0.07 is a multiple of 0.01. */
 function multipleVisit(divisor: number): Visit {
   const text = javaDouble(divisor)
+  const isMultiple = multiplesOf(divisor)
   return (data, path, out) => {
     if (typeof data !== 'number' && !(data instanceof Number)) return true
-    const value = Number(data)
-    const exact = Number.isSafeInteger(value) && Number.isSafeInteger(divisor)
-    const multiple = exact ? value % divisor === 0 : Number.isFinite(value) && new Big(value).mod(divisor).eq(0)
-    return multiple || report(out, path, 'multipleOf', `must be multiple of ${text}`, [text])
+    return isMultiple(Number(data)) || report(out, path, 'multipleOf', `must be multiple of ${text}`, [text])
+  }
+}
+
+/**
+ * Exact, in decimals: 0.07 is a multiple of 0.01. Where the step has few decimals and the number no more than 15 digits,
+ * both are whole numbers of the same unit, and doubles tell them apart.
+ */
+export function multiplesOf(step: number): (value: number) => boolean {
+  let scale = 1
+  while (scale < 1e9 && Math.round(step * scale) / scale !== step) scale *= 10
+  const units = Math.round(step * scale)
+  const isDecimal = units / scale === step && units < 1e15
+  return (value) => {
+    if (isDecimal && Math.abs(value) * scale < 1e15) {
+      const scaled = Math.round(value * scale)
+      return scaled / scale === value && scaled % units === 0
+    }
+    return Number.isFinite(value) && new Big(value).mod(step).eq(0)
   }
 }
 
